@@ -1,0 +1,144 @@
+//! Causes: knowledge as data. One TOML file each, compiled in; to add one, write the file and add a line to [`FILES`].
+
+use serde::Deserialize;
+
+/// The files, in the order of `CAUSES` ids in the documentation.
+const FILES: &[(&str, &str)] = &[
+    ("ntpd-low-source-port", include_str!("ntpd-low-source-port.toml")),
+    ("ntpd-reserved-source-port", include_str!("ntpd-reserved-source-port.toml")),
+    ("server-rate-limit", include_str!("server-rate-limit.toml")),
+    ("server-access-list", include_str!("server-access-list.toml")),
+    ("server-not-running", include_str!("server-not-running.toml")),
+    ("server-unsynchronised", include_str!("server-unsynchronised.toml")),
+    ("reply-from-other-address", include_str!("reply-from-other-address.toml")),
+    ("loss-on-segment", include_str!("loss-on-segment.toml")),
+    ("drop-in-device", include_str!("drop-in-device.toml")),
+    ("source-port-filter", include_str!("source-port-filter.toml")),
+    ("size-filter", include_str!("size-filter.toml")),
+    ("nat-port-rewrite", include_str!("nat-port-rewrite.toml")),
+];
+
+/// What a diagnosis of this cause means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// It harms a clock or loses answers now.
+    Fault,
+    /// It may at any time.
+    Risk,
+    /// It is worth knowing.
+    Note,
+}
+
+/// A known cause.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cause {
+    /// Its name, which never changes its meaning.
+    pub id: String,
+    /// Whether it is a fault, a risk or a note.
+    pub kind: Kind,
+    /// One sentence: what is wrong. `{server}` and the like are filled in.
+    pub title: String,
+    /// A page: how it comes about, what it looks like.
+    pub page: String,
+    /// Log odds before any sign, against an unknown cause.
+    #[serde(default)]
+    pub prior: f64,
+    /// The places of a symptom that it can explain: [`crate::signs::LOCI`].
+    #[serde(default)]
+    pub explains: Vec<String>,
+    /// What speaks for it and against it.
+    #[serde(default, rename = "sign")]
+    pub signs: Vec<Weight>,
+    /// Versions that have it.
+    #[serde(default, rename = "version")]
+    pub versions: Vec<Range>,
+    /// Whether a NAT that rewrites source ports brings it about.
+    #[serde(default)]
+    pub provoked_by_nat: bool,
+    /// What mends it, best first.
+    pub remedy: Vec<String>,
+    /// Commands that confirm it.
+    #[serde(default)]
+    pub confirm: Vec<String>,
+    /// The evidence that would decide where it is undecided.
+    #[serde(default)]
+    pub needs: String,
+    /// Where it is documented.
+    pub sources: Vec<String>,
+}
+
+/// How much a sign weighs, in log odds.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Weight {
+    /// The sign: [`crate::signs::SIGNS`].
+    pub name: String,
+    /// Added where the sign holds.
+    #[serde(default)]
+    pub holds: f64,
+    /// Added where it could be seen that it does not.
+    #[serde(default)]
+    pub fails: f64,
+}
+
+/// A range of versions, both ends included.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Range {
+    /// `ntpd`, `ntpsec` or `chrony`.
+    pub product: String,
+    /// First version that has it.
+    pub from: String,
+    /// Last version that has it.
+    pub to: String,
+    /// What a version string does not tell.
+    #[serde(default)]
+    pub note: String,
+}
+
+/// A cause whose odds fall by this much through one sign could not have survived it: it is ruled out.
+pub const DECISIVE: f64 = -5.0;
+
+/// All causes.
+///
+/// # Panics
+/// Where a compiled-in file is wrong; a test reads them all.
+#[must_use]
+pub fn all() -> Vec<Cause> {
+    FILES
+        .iter()
+        .map(|(id, text)| match toml::from_str::<Cause>(text) {
+            Ok(cause) => cause,
+            Err(error) => panic!("causes/{id}.toml: {error}"),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signs::{LOCI, SIGNS};
+
+    #[test]
+    fn every_file_is_right_and_named_for_its_cause() {
+        for (cause, (id, _)) in all().iter().zip(FILES) {
+            assert_eq!(cause.id, *id);
+            assert!(cause.explains.iter().all(|l| LOCI.contains(&l.as_str())), "{id}: {:?}", cause.explains);
+            for sign in &cause.signs {
+                assert!(SIGNS.iter().any(|(name, _)| *name == sign.name), "{id}: unknown sign {}", sign.name);
+                assert!(sign.holds != 0.0 || sign.fails != 0.0, "{id}: {} weighs nothing", sign.name);
+            }
+            assert!(!cause.remedy.is_empty() && !cause.sources.is_empty(), "{id}");
+        }
+    }
+
+    #[test]
+    fn every_sign_serves_some_cause() {
+        let causes = all();
+        for (name, _) in SIGNS {
+            assert!(causes.iter().any(|c| c.signs.iter().any(|s| s.name == *name)), "{name} serves none");
+        }
+    }
+}

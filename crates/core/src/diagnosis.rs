@@ -1,0 +1,523 @@
+//! From findings to causes: what explains the symptoms, how probably, what is ruled out, what stays open.
+
+use crate::causes::{self, Cause, DECISIVE, Kind};
+use crate::rules::nat::{Mapping, Outcome, PortRange};
+use crate::rules::path::{Direction, Hop, Locus, Symptom};
+use crate::rules::{Evidence, Finding, FindingId, Findings, Measure, Summaries};
+use crate::scene::Scene;
+use crate::signs::{Case, Examiner, Sign, ends};
+use crate::stats::{Share, percent};
+use crate::time::Time;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+/// From here up a fault is claimed.
+pub const CLAIM: f64 = 0.5;
+
+/// Below this a cause is not worth a word among the diagnoses.
+const MENTION: f64 = 0.2;
+
+/// When a symptom is worth explaining.
+struct Limits {
+    /// Fewest lost requests.
+    lost: u64,
+    /// Lowest end of the interval of the lost share. Public paths lose a per cent or two and NTP does not mind.
+    share: f64,
+}
+
+const LIMITS: Limits = Limits { lost: 3, share: 0.02 };
+
+/// Everything that a report says.
+#[derive(Clone, Debug, Default)]
+pub struct Diagnosis {
+    /// What is wrong, the most probable first; then risks and notes.
+    pub diagnoses: Vec<Claim>,
+    /// What was measured.
+    pub findings: Findings,
+    /// Causes that could not have survived what was measured: which, of which server's requests, and by what.
+    pub ruled_out: Vec<(String, Vec<FindingId>)>,
+    /// Causes that the evidence can neither claim nor rule out, with what would decide.
+    pub undecided: Vec<(String, String)>,
+    /// Requests seen, and those answered well, of those whose fate is known.
+    pub answered: Share,
+}
+
+/// One cause at one place.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// Its id.
+    pub cause: String,
+    /// Fault, risk or note.
+    pub kind: Kind,
+    /// How probable it is.
+    pub probability: f64,
+    /// What is wrong, in one sentence.
+    pub title: String,
+    /// Where.
+    pub place: Place,
+    /// The device that brings it about, where another does.
+    pub provoked_by: Option<String>,
+    /// The hosts that suffer.
+    pub affected: BTreeSet<String>,
+    /// First instance.
+    pub since: Option<Time>,
+    /// Last instance.
+    pub last: Option<Time>,
+    /// The findings that it explains.
+    pub explains: BTreeSet<FindingId>,
+    /// What mends it.
+    pub remedy: Vec<String>,
+    /// What confirms it.
+    pub confirm: Vec<String>,
+    /// Where it is documented.
+    pub sources: Vec<String>,
+}
+
+/// A place on the path.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// A server: its host (or address), and the address asked.
+    Server(String, IpAddr),
+    /// A device, by name; the capture points on its sides where known.
+    Device(String, Option<(String, String)>),
+    /// Between two capture points, in one direction or (`None`) both.
+    Segment(String, String, Option<Direction>),
+}
+
+impl Place {
+    /// What titles call it.
+    fn words(&self) -> String {
+        match self {
+            Place::Server(host, _) | Place::Device(host, _) => host.clone(),
+            Place::Segment(from, to, _) => format!("something between {from} and {to}"),
+        }
+    }
+}
+
+/// Ranks the causes of all that the rules have found.
+#[must_use]
+pub fn diagnose(rules: &Summaries, scene: &mut Scene) -> Diagnosis {
+    let routes = rules.path.routes();
+    scene.learn(rules, &routes);
+    let mut findings = Findings::default();
+    let causes = causes::all();
+    let mut out = Diagnosis::default();
+    let mut examiner = Examiner { rules, routes: &routes, scene, findings: &mut findings };
+    let symptoms: Vec<_> = rules.path.symptoms(&routes, scene).into_iter().filter(is_significant).collect();
+    let servers: BTreeSet<IpAddr> = symptoms.iter().map(|s| s.server).collect();
+    let cases: Vec<Case> = symptoms.into_iter().filter_map(|symptom| examiner.examine(symptom)).collect();
+    let hops: BTreeMap<IpAddr, Vec<(Hop, FindingId)>> = servers.into_iter().map(|s| (s, examiner.hops(s))).collect();
+    let mut rewrites = Rewrites { rules, scene, findings: &mut findings };
+    let seen: Vec<Rewrite> = rewrites.tell(&cases);
+    let mut verdicts = Verdicts::default();
+    for case in &cases {
+        let ranked = rank(&causes, case);
+        for (cause, probability) in &ranked {
+            verdicts.take(case, cause, *probability, hops.get(&case.symptom.server).map_or(&[], Vec::as_slice));
+            if cause.kind == Kind::Fault && *probability >= MENTION {
+                let claim = claim(cause, *probability, case, scene, &seen);
+                merge(&mut out.diagnoses, claim);
+            }
+        }
+        for cause in causes.iter().filter(|c| !c.explains.is_empty() && !c.explains.iter().any(|l| l == case.locus)) {
+            verdicts.elsewhere(case, cause, hops.get(&case.symptom.server).map_or(&[], Vec::as_slice));
+        }
+    }
+    verdicts.finish(&mut out, &causes, scene);
+    risks(&mut out, &causes, rules, scene, &seen, &mut findings);
+    losses(rules, scene, &mut findings, &mut out);
+    out.diagnoses.sort_by(|a, b| (a.kind as u8).cmp(&(b.kind as u8)).then(b.probability.total_cmp(&a.probability)));
+    let known = rules.exchange.iter().filter(|(_, fate, _)| !matches!(fate.word(), "cut" | "symmetric"));
+    out.answered = Share::of(rules.exchange.total("answered"), known.map(|(.., count)| count.n).sum());
+    out.findings = findings;
+    out
+}
+
+fn is_significant(symptom: &Symptom) -> bool {
+    let enough = |lost: u64, came: u64| lost >= LIMITS.lost && Share::of(lost, came).interval().0 >= LIMITS.share;
+    enough(symptom.total().n, symptom.came()) || suffering(symptom).next().is_some()
+}
+
+/// The clients that a symptom harms: those that lose a share worth a word by themselves.
+fn suffering(symptom: &Symptom) -> impl Iterator<Item = IpAddr> {
+    let came = |client: &IpAddr| symptom.reached.get(client).copied().unwrap_or(0);
+    let harmed = move |(client, lost): &(&IpAddr, &crate::rules::exchange::Count)| {
+        lost.n >= 2 && Share::of(lost.n, came(client)).interval().0 >= LIMITS.share
+    };
+    symptom.lost.iter().filter(harmed).map(|(client, _)| *client)
+}
+
+/// The causes that can explain a case, with their probabilities: they compete with each other and with the unknown.
+fn rank<'a>(causes: &'a [Cause], case: &Case) -> Vec<(&'a Cause, f64)> {
+    let able: Vec<_> = causes.iter().filter(|c| c.explains.iter().any(|l| l == case.locus)).collect();
+    let odds: Vec<f64> = able.iter().map(|cause| log_odds(cause, case)).collect();
+    // The unknown cause has odds of one.
+    let highest = odds.iter().copied().fold(0.0, f64::max);
+    let sum: f64 = odds.iter().map(|o| (o - highest).exp()).sum::<f64>() + (-highest).exp();
+    let mut ranked: Vec<_> = able.into_iter().zip(odds.iter().map(|o| (o - highest).exp() / sum)).collect();
+    ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
+    ranked
+}
+
+fn log_odds(cause: &Cause, case: &Case) -> f64 {
+    cause.prior + cause.signs.iter().map(|weight| weigh(cause, weight, case)).sum::<f64>()
+}
+
+fn weigh(cause: &Cause, weight: &causes::Weight, case: &Case) -> f64 {
+    let holds = match weight.name.as_str() {
+        "version" => {
+            case.version.as_ref().map(|v| cause.versions.iter().any(|r| v.is_within(&r.product, &r.from, &r.to)))
+        }
+        name => sign(case, name).map(|s| s.holds),
+    };
+    match holds {
+        Some(true) => weight.holds,
+        Some(false) => weight.fails,
+        None => 0.0,
+    }
+}
+
+fn sign<'a>(case: &'a Case, name: &str) -> Option<&'a Sign> {
+    case.signs.iter().find(|s| s.name == name)
+}
+
+fn claim(cause: &Cause, probability: f64, case: &Case, scene: &Scene, rewrites: &[Rewrite]) -> Claim {
+    let symptom = &case.symptom;
+    let place = place(case, scene);
+    let rewriter =
+        rewrites.iter().find(|r| r.mapping.server == symptom.server && symptom.lost.contains_key(&r.mapping.inside.0));
+    let device = match (&place, rewriter) {
+        (Place::Device(name, _), _) => name.clone(),
+        (_, Some(rewrite)) => rewrite.device.clone(),
+        _ => "the NAT".into(),
+    };
+    let (from, to) = match &place {
+        Place::Segment(from, to, _) | Place::Device(_, Some((from, to))) => (from.clone(), to.clone()),
+        _ => Default::default(),
+    };
+    let server = scene.name(symptom.server);
+    let port = case.bad_port.unwrap_or(1).to_string();
+    let fill = |text: &String| {
+        let pairs = [
+            ("{server}", server.as_str()),
+            ("{address}", &symptom.server.to_string()),
+            ("{device}", &device),
+            ("{from}", &from),
+            ("{to}", &to),
+            ("{place}", &place.words()),
+            ("{port}", &port),
+        ];
+        pairs.iter().fold(text.clone(), |text, (key, value)| text.replace(key, value))
+    };
+    let mut explains = BTreeSet::from([case.found]);
+    for weight in &cause.signs {
+        explains.extend(
+            sign(case, &weight.name).filter(|s| s.holds && weight.holds > 0.0).iter().flat_map(|s| s.by.iter()),
+        );
+    }
+    let provoked_by = rewriter.filter(|_| cause.provoked_by_nat).map(|rewrite| {
+        explains.insert(rewrite.found);
+        rewrite.device.clone()
+    });
+    let harmed: BTreeSet<String> = suffering(symptom).map(|client| scene.name(client)).collect();
+    let total = symptom.total();
+    Claim {
+        cause: cause.id.clone(),
+        kind: cause.kind,
+        probability,
+        title: fill(&cause.title),
+        place: place.clone(),
+        provoked_by,
+        affected: harmed,
+        since: total.first.map(|(time, _)| time),
+        last: total.last.map(|(time, _)| time),
+        explains,
+        remedy: cause.remedy.iter().map(fill).collect(),
+        confirm: cause.confirm.iter().map(fill).collect(),
+        sources: cause.sources.clone(),
+    }
+}
+
+fn place(case: &Case, scene: &Scene) -> Place {
+    let names = |(a, b)| (scene.point_name(a), scene.point_name(b));
+    match case.symptom.locus {
+        Locus::Segment(a, b, direction) => Place::Segment(scene.point_name(a), scene.point_name(b), Some(direction)),
+        Locus::Device(a, b, _) => {
+            let host = scene.host_of_point(a).map_or_else(|| scene.point_name(a), str::to_owned);
+            Place::Device(host, ends(case.symptom.locus).map(names).or(Some(names((a, b)))))
+        }
+        _ => Place::Server(scene.name(case.symptom.server), case.symptom.server),
+    }
+}
+
+/// One diagnosis per cause and place.
+fn merge(diagnoses: &mut Vec<Claim>, claim: Claim) {
+    match diagnoses.iter_mut().find(|d| d.cause == claim.cause && d.place == claim.place) {
+        Some(known) => {
+            known.probability = known.probability.max(claim.probability);
+            known.affected.extend(claim.affected);
+            known.explains.extend(claim.explains);
+            known.since = [known.since, claim.since].into_iter().flatten().min();
+            known.last = known.last.max(claim.last);
+        }
+        None => diagnoses.push(claim),
+    }
+}
+
+/// What becomes of each cause over all cases.
+#[derive(Default)]
+struct Verdicts {
+    best: BTreeMap<String, f64>,
+    contradicted: BTreeMap<String, (usize, BTreeSet<FindingId>)>,
+    cases: usize,
+    seen: BTreeSet<FindingId>,
+}
+
+impl Verdicts {
+    fn take(&mut self, case: &Case, cause: &Cause, probability: f64, hops: &[(Hop, FindingId)]) {
+        self.count(case);
+        let best = self.best.entry(cause.id.clone()).or_default();
+        *best = best.max(probability);
+        let mut by: BTreeSet<FindingId> = BTreeSet::new();
+        for weight in &cause.signs {
+            if weigh(cause, weight, case) <= DECISIVE {
+                by.extend(sign(case, &weight.name).map_or(vec![case.found], |s| s.by.clone()));
+            }
+        }
+        if !by.is_empty() {
+            self.contradict(cause, by);
+        } else if case.locus == "beyond" {
+            // Hops that were watched and lost nothing do not rule out those that were not.
+            let _ = hops;
+        }
+    }
+
+    /// The symptom lies where this cause never does: shown by where the requests were last seen.
+    fn elsewhere(&mut self, case: &Case, cause: &Cause, hops: &[(Hop, FindingId)]) {
+        self.count(case);
+        if case.locus == "beyond" {
+            return;
+        }
+        let mut by = BTreeSet::from([case.found]);
+        if cause.explains.iter().any(|l| matches!(l.as_str(), "segment" | "device")) {
+            by.extend(hops.iter().filter(|(hop, _)| hop.lost == 0).map(|(_, id)| *id));
+        }
+        self.contradict(cause, by);
+    }
+
+    fn contradict(&mut self, cause: &Cause, by: BTreeSet<FindingId>) {
+        let entry = self.contradicted.entry(cause.id.clone()).or_default();
+        entry.0 += 1;
+        entry.1.extend(by);
+    }
+
+    fn count(&mut self, case: &Case) {
+        if self.seen.insert(case.found) {
+            self.cases += 1;
+        }
+    }
+
+    /// Ruled out is what no case leaves possible; undecided what is neither that nor claimed.
+    fn finish(self, out: &mut Diagnosis, causes: &[Cause], scene: &Scene) {
+        let claimed = |id: &str| out.diagnoses.iter().any(|d| d.cause == id && d.probability >= CLAIM);
+        let (mut ruled_out, mut undecided) = (Vec::new(), Vec::new());
+        for cause in causes.iter().filter(|c| self.cases > 0 && !c.explains.is_empty() && !claimed(&c.id)) {
+            match self.contradicted.get(&cause.id) {
+                Some((times, by)) if *times == self.cases => {
+                    ruled_out.push((cause.id.clone(), by.iter().copied().collect()));
+                }
+                _ if self.best.get(&cause.id).is_some_and(|p| *p >= 0.02) && !cause.needs.is_empty() => {
+                    undecided.push((cause.id.clone(), cause.needs.clone()));
+                }
+                _ => {}
+            }
+        }
+        let _ = scene;
+        out.ruled_out = ruled_out;
+        out.undecided = undecided;
+    }
+}
+
+/// Requests that a device rewrites, as told in a finding.
+struct Rewrite {
+    mapping: Mapping,
+    device: String,
+    found: FindingId,
+}
+
+struct Rewrites<'a> {
+    rules: &'a Summaries,
+    scene: &'a Scene,
+    findings: &'a mut Findings,
+}
+
+impl Rewrites<'_> {
+    /// Tells each rewrite of a client that suffers, and which device makes it.
+    fn tell(&mut self, cases: &[Case]) -> Vec<Rewrite> {
+        let concerned = |m: &Mapping| {
+            cases.iter().any(|c| c.symptom.server == m.server && c.symptom.lost.contains_key(&m.inside.0))
+        };
+        let seen: Vec<(Mapping, Outcome)> = self.rules.nat.seen().filter(|(m, _)| concerned(m)).collect();
+        seen.into_iter().filter_map(|(mapping, outcome)| self.one(mapping, outcome)).collect()
+    }
+
+    fn one(&mut self, mapping: Mapping, outcome: Outcome) -> Option<Rewrite> {
+        let scene = self.scene;
+        let (before, after) = (mapping.before.iter().last()?, mapping.after.iter().next()?);
+        let on_both = mapping
+            .before
+            .iter()
+            .filter_map(|p| scene.host_of_point(p))
+            .find(|host| mapping.after.iter().any(|p| scene.host_of_point(p) == Some(host)));
+        let listed = self.rules.nat.flows().iter().find(|(flow, _)| {
+            flow.source == mapping.inside
+                && flow.reply_destination == mapping.outside
+                && flow.destination.0 == mapping.server
+        });
+        let lister = listed.and_then(|(_, origin)| scene.inputs.get(origin.input.0 as usize)?.host.as_deref());
+        let device = match on_both.or(lister) {
+            Some(host) => host.to_owned(),
+            None => format!("the NAT between {} and {}", scene.point_name(before), scene.point_name(after)),
+        };
+        let port = |p: u16| if p == 1024 { "a port above 1023".into() } else { format!("port {p}") };
+        let same = mapping.inside.1 == mapping.outside.1;
+        let change = if same {
+            format!("{} kept", port(mapping.inside.1))
+        } else {
+            format!("{} → {}", port(mapping.inside.1), port(mapping.outside.1))
+        };
+        let agree = if listed.is_some() { "; its connection table says the same" } else { "" };
+        let origins = outcome.all.first.map(|(_, o)| o).into_iter().chain(listed.map(|(_, o)| *o));
+        let found = self.findings.add(Finding {
+            rule: "nat",
+            subject: device.clone(),
+            statement: format!(
+                "{device} rewrites {} to {}: {change}, {} requests to {}, {} of them lost{agree}",
+                scene.full_name(mapping.inside.0),
+                mapping.outside.0,
+                outcome.all.n,
+                scene.full_name(mapping.server),
+                outcome.lost,
+            ),
+            measures: vec![
+                ("requests", Measure::Number(outcome.all.n as f64)),
+                ("lost", Measure::Number(outcome.lost as f64)),
+                ("port_before", Measure::Number(f64::from(mapping.inside.1))),
+                ("port_after", Measure::Number(f64::from(mapping.outside.1))),
+            ],
+            evidence: Evidence::of(origins)?,
+            recipe: Some("conntrack -L -p udp --dport 123".into()),
+        });
+        Some(Rewrite { mapping, device, found })
+    }
+}
+
+/// The risk that a rewrite lands where an affected server drops: told for servers that are known to drop.
+fn risks(
+    out: &mut Diagnosis,
+    causes: &[Cause],
+    rules: &Summaries,
+    scene: &Scene,
+    rewrites: &[Rewrite],
+    findings: &mut Findings,
+) {
+    let Some(cause) = causes.iter().find(|c| c.id == "nat-port-rewrite") else { return };
+    let guilty = |c: &&Claim| c.cause == "ntpd-low-source-port" && c.probability >= CLAIM;
+    let servers: Vec<(IpAddr, f64)> = out
+        .diagnoses
+        .iter()
+        .filter(guilty)
+        .filter_map(|c| match &c.place {
+            Place::Server(_, address) => Some((*address, c.probability)),
+            _ => None,
+        })
+        .collect();
+    for (server, probability) in servers {
+        let Some(rewrite) = rewrites.iter().find(|r| r.mapping.server == server) else { continue };
+        let inputs = scene.inputs_of(&rewrite.device);
+        let listed = rules.nat.translations(&inputs).next();
+        let ports = listed.and_then(|(rule, _)| rule.ports);
+        let range = ports.map_or(PortRange::of_linux(rewrite.mapping.inside.1), |(from, to)| PortRange(from, to));
+        let chance = range.chance_below(crate::wire::NTP_PORT);
+        if chance == 0.0 {
+            continue;
+        }
+        let inside: BTreeSet<String> =
+            rules.nat.seen().filter(|(m, _)| m.server == server).map(|(m, _)| scene.name(m.inside.0)).collect();
+        let rule = listed.map_or(String::new(), |(rule, _)| format!(" (its rule: \"{}\")", rule.text));
+        let drawn = if listed.is_some_and(|(rule, _)| rule.random) {
+            "each new mapping"
+        } else {
+            "each new mapping that finds its port taken"
+        };
+        let origins = findings.get(rewrite.found).map(|f| f.evidence.iter().collect::<Vec<_>>()).unwrap_or_default();
+        let Some(evidence) = Evidence::of(origins.into_iter().chain(listed.map(|(_, o)| *o))) else { continue };
+        let id = findings.add(Finding {
+            rule: "nat",
+            subject: rewrite.device.clone(),
+            statement: format!(
+                "{drawn} on {}{rule} is drawn from ports {}-{}: a chance of {} to fall below 123; {} clients share it",
+                rewrite.device,
+                range.0,
+                range.1,
+                percent(chance),
+                inside.len()
+            ),
+            measures: vec![("chance", Measure::Number(chance)), ("clients", Measure::Number(inside.len() as f64))],
+            evidence,
+            recipe: None,
+        });
+        let fill = |text: &String| text.replace("{device}", &rewrite.device).replace("{server}", &scene.name(server));
+        out.diagnoses.push(Claim {
+            cause: cause.id.clone(),
+            kind: cause.kind,
+            probability,
+            title: fill(&cause.title),
+            place: Place::Device(rewrite.device.clone(), None),
+            provoked_by: None,
+            affected: inside,
+            since: None,
+            last: None,
+            explains: BTreeSet::from([rewrite.found, id]),
+            remedy: cause.remedy.iter().map(fill).collect(),
+            confirm: cause.confirm.iter().map(fill).collect(),
+            sources: cause.sources.clone(),
+        });
+    }
+}
+
+/// What each client that suffers has lost, by every witness.
+fn losses(rules: &Summaries, scene: &Scene, findings: &mut Findings, out: &mut Diagnosis) {
+    let affected: BTreeSet<&String> =
+        out.diagnoses.iter().filter(|d| d.kind == Kind::Fault).flat_map(|d| &d.affected).collect();
+    let mut told = Vec::new();
+    for ((server, client), polls) in rules.loss.captured() {
+        let name = scene.name(client);
+        let Some((_, origin)) = polls.lost.first.filter(|_| affected.contains(&name)) else { continue };
+        let inputs = scene.inputs_of(&name);
+        let reach = rules.loss.reach(&inputs, &server.to_string()).last();
+        let also = reach.map_or(String::new(), |(reach, _)| format!("; its own billboard shows reach {reach:03o}"));
+        let id = findings.add(Finding {
+            rule: "loss",
+            subject: format!("{name} to {}", scene.name(server)),
+            statement: format!(
+                "{} got no good answer to {} requests to {}; the longest silence was {:.0} s{also}",
+                scene.full_name(client),
+                polls.share().words(),
+                scene.full_name(server),
+                polls.longest_silence_s()
+            ),
+            measures: vec![
+                ("share", Measure::Share(polls.share())),
+                ("longest_silence_s", Measure::Number(polls.longest_silence_s())),
+            ],
+            evidence: Evidence::of(std::iter::once(origin).chain(reach.map(|(_, o)| o)))
+                .unwrap_or(Evidence::at(origin)),
+            recipe: Some(format!("ntpscope exchanges --host {client} CAPTURE")),
+        });
+        told.push((name, id));
+    }
+    for diagnosis in out.diagnoses.iter_mut().filter(|d| d.kind == Kind::Fault) {
+        diagnosis.explains.extend(told.iter().filter(|(name, _)| diagnosis.affected.contains(name)).map(|(_, id)| *id));
+    }
+}

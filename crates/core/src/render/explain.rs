@@ -1,0 +1,104 @@
+//! `ntpscope explain ID`: the page of a cause or a rule.
+
+use crate::causes::{self, Cause};
+use crate::signs::SIGNS;
+use std::fmt::Write;
+
+/// What each rule measures, in a sentence.
+const RULES: &[(&str, &str)] = &[
+    (
+        "exchange",
+        "What became of each request: joined to its reply by origin and transmit timestamp, never by order, up to 120 s later. Answered, late (over 3 s), lost, kiss-o'-death, from another address, not synchronised, an ICMP error, or cut off by the end of the capture.",
+    ),
+    (
+        "path",
+        "Where each request was last seen. The order of the capture points follows from the TTL, from the round trip between two points (which needs no synchronised clocks), and from what one point saw and the next did not while it was recording.",
+    ),
+    (
+        "contrast",
+        "Which attribute of a request separates lost from answered ones: six sets of source ports, and for length, version, mode, poll field, TTL, DSCP, extension fields and MAC the best value or threshold. A set separates when at least 90 % within it are lost and at most 10 % outside it, and chance (Fisher's exact test, Bonferroni-corrected for all sets tried) is at most 1 %.",
+    ),
+    (
+        "nat",
+        "How requests are rewritten: the same request before and after, the device between, its connection table and rules, and the chance that the next port is drawn below 123.",
+    ),
+    (
+        "loss",
+        "How many polls each source left unanswered, with the Wilson interval at 95 %, the longest silence, and the reach register where a billboard shows it.",
+    ),
+    (
+        "daemon",
+        "What a daemon says of itself: version, configuration, and how its counters grew between two looks, held against what captures show.",
+    ),
+];
+
+/// The page of `id`; `None` where nothing has that name.
+#[must_use]
+pub fn page(id: &str) -> Option<String> {
+    if let Some((name, text)) = RULES.iter().find(|(name, _)| *name == id) {
+        return Some(format!("{name} (rule)\n\n{}\n", textwrap::fill(text, 80)));
+    }
+    causes::all().iter().find(|cause| cause.id == id).map(cause_page)
+}
+
+/// Every id that has a page, with what it is in a few words.
+pub fn index() -> impl Iterator<Item = (String, String)> {
+    let causes = causes::all().into_iter().map(|cause| (cause.id, cause.title));
+    causes.chain(RULES.iter().map(|(name, _)| ((*name).to_owned(), "rule".to_owned())))
+}
+
+fn cause_page(cause: &Cause) -> String {
+    let mut page = format!("{} ({})\n\n", cause.id, format!("{:?}", cause.kind).to_lowercase());
+    let paragraph = cause.page.split_whitespace().collect::<Vec<_>>().join(" ");
+    let _ = writeln!(page, "{}", textwrap::fill(&paragraph, 80));
+    if !cause.versions.is_empty() {
+        page.push_str("\nversions\n");
+    }
+    for range in &cause.versions {
+        entry(&mut page, &format!("{} {} to {}. {}", range.product, range.from, range.to, range.note));
+    }
+    if !cause.signs.is_empty() {
+        page.push_str("\nwhat speaks for it (+) and against it (-), in log odds\n");
+        entry(&mut page, &format!("{:+.1} before any sign, against an unknown cause", cause.prior));
+    }
+    for sign in &cause.signs {
+        let meaning = SIGNS.iter().find(|(name, _)| *name == sign.name).map_or("", |(_, meaning)| meaning);
+        let fails = if sign.fails == 0.0 {
+            String::new()
+        } else {
+            format!(" ({:+.1} where it can be seen that not)", sign.fails)
+        };
+        entry(&mut page, &format!("{:+.1} {meaning}{fails}", sign.holds));
+    }
+    for (head, lines) in
+        [("what mends it", &cause.remedy), ("what confirms it", &cause.confirm), ("sources", &cause.sources)]
+    {
+        if !lines.is_empty() {
+            let _ = writeln!(page, "\n{head}");
+        }
+        lines.iter().for_each(|line| entry(&mut page, line));
+    }
+    page
+}
+
+fn entry(page: &mut String, text: &str) {
+    let options = textwrap::Options::new(80).initial_indent("  - ").subsequent_indent("    ").break_words(false);
+    page.push_str(&textwrap::fill(text.trim(), options));
+    page.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_in_the_index_has_a_page_of_80_columns() {
+        for (id, _) in index() {
+            let page = page(&id).expect("a page");
+            // Commands and addresses are not broken.
+            let long = page.lines().find(|l| l.chars().count() > 80 && !l.contains("://") && !l.contains('\''));
+            assert_eq!(long, None, "{id}");
+        }
+        assert_eq!(page("no-such-thing"), None);
+    }
+}

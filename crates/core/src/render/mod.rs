@@ -1,0 +1,20 @@
+//! Views: a diagnosis as text for people and as JSON for programs; tables; pages of explanation.
+
+pub mod exchanges;
+pub mod explain;
+pub mod json;
+pub mod text;
+
+use crate::exchange::{Alignment, Tally};
+use crate::scene::Scene;
+
+/// What was looked at, for the end of a report.
+#[derive(Clone, Copy, Debug)]
+pub struct Coverage<'a> {
+    /// Inputs, hosts and points.
+    pub scene: &'a Scene,
+    /// What the joining counted.
+    pub tally: &'a Tally,
+    /// The clocks of the points.
+    pub alignment: &'a Alignment,
+}

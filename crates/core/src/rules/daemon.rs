@@ -1,0 +1,152 @@
+//! Rule `daemon`: what the daemons say of themselves: versions, counters and their growth, configuration.
+
+use super::{Material, Summary};
+use crate::model::{Counter, Daemon, Event, InputId, Origin, Row, What};
+use crate::time::Time;
+use crate::version::Version;
+use std::collections::BTreeMap;
+
+/// Values kept for one input: a billboard has dozens, an attack has millions.
+const MOST_VALUES: usize = 4096;
+
+/// Variables that some rule asks for; the others are not kept.
+const ASKED: &[&str] = &["version", "srcadr", "dstadr", "clock", "stratum", "refid", "leap", "reach"];
+
+/// What the daemons said, by input.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Daemons(BTreeMap<InputId, Said>);
+
+/// What a daemon said in one input.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Said {
+    variables: BTreeMap<(String, String), (String, Origin)>,
+    counters: BTreeMap<(String, Counter), (u64, Origin)>,
+    directives: Vec<Directive>,
+}
+
+/// A line of configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Directive {
+    /// Whose language it is in.
+    pub daemon: Daemon,
+    /// Its first word.
+    pub keyword: String,
+    /// Its other words.
+    pub rest: String,
+    /// Where it stands.
+    pub origin: Origin,
+}
+
+impl Summary for Daemons {
+    fn fold(&mut self, material: Material<'_>) {
+        let Material::Row(Row::Event(Event { origin, what })) = material else { return };
+        let said = self.0.entry(origin.input).or_default();
+        match what {
+            What::Variable { association, name, value } if ASKED.contains(&name) => {
+                if said.variables.len() < MOST_VALUES {
+                    said.variables.insert((association.into(), name.into()), (value.into(), origin));
+                }
+            }
+            What::Counter { association, name, value } if said.counters.len() < MOST_VALUES => {
+                said.counters.insert((association.into(), name), (value, origin));
+            }
+            What::Directive { daemon, keyword, rest } if said.directives.len() < MOST_VALUES => {
+                said.directives.push(Directive { daemon, keyword: keyword.into(), rest: rest.into(), origin });
+            }
+            _ => {}
+        }
+    }
+
+    fn merge(&mut self, later: Self) {
+        for (input, other) in later.0 {
+            let said = self.0.entry(input).or_default();
+            said.variables.extend(other.variables);
+            said.counters.extend(other.counters);
+            said.directives.extend(other.directives);
+        }
+    }
+}
+
+/// How far a counter went up between two looks at one daemon.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Growth {
+    /// By how much.
+    pub by: u64,
+    /// Seconds between the looks, as the daemon counts them.
+    pub over_s: u64,
+    /// The earlier and the later look.
+    pub looks: (Origin, Origin),
+}
+
+impl Daemons {
+    /// All that was said, by input.
+    pub fn iter(&self) -> impl Iterator<Item = (InputId, &Said)> {
+        self.0.iter().map(|(input, said)| (*input, said))
+    }
+
+    /// What was said in `inputs`.
+    fn of<'a>(&'a self, inputs: &'a [InputId]) -> impl Iterator<Item = &'a Said> {
+        inputs.iter().filter_map(|input| self.0.get(input))
+    }
+
+    /// The version of the daemon that `inputs` belong to.
+    #[must_use]
+    pub fn version(&self, inputs: &[InputId]) -> Option<(Version, String, Origin)> {
+        self.of(inputs).find_map(|said| {
+            let (text, origin) = said.variables.get(&(String::new(), "version".into()))?;
+            Some((Version::read(text)?, text.clone(), *origin))
+        })
+    }
+
+    /// How a counter of the whole daemon grew from the first look to the last.
+    ///
+    /// Looks are ordered by the daemon's own age; a daemon that was restarted in between has no growth.
+    #[must_use]
+    pub fn growth(&self, inputs: &[InputId], name: Counter) -> Option<Growth> {
+        let of = |said: &Said, name| said.counters.get(&(String::new(), name)).copied();
+        let mut looks: Vec<_> =
+            self.of(inputs).filter_map(|said| Some((of(said, Counter::AgeS)?.0, of(said, name)?))).collect();
+        looks.sort_by_key(|(age, _)| *age);
+        let (&(from, (low, early)), &(to, (high, late))) = (looks.first()?, looks.last()?);
+        (to > from && high >= low).then(|| Growth { by: high - low, over_s: to - from, looks: (early, late) })
+    }
+
+    /// The latest value of a counter, where it was looked at at all (a daemon that gives no age has no growth).
+    #[must_use]
+    pub fn highest(&self, inputs: &[InputId], association: &str, name: Counter) -> Option<(u64, Origin)> {
+        self.of(inputs)
+            .filter_map(|said| said.counters.get(&(association.to_owned(), name)).copied())
+            .max_by_key(|(n, _)| *n)
+    }
+
+    /// The configuration in `inputs`.
+    pub fn directives<'a>(&'a self, inputs: &'a [InputId]) -> impl Iterator<Item = &'a Directive> {
+        self.of(inputs).flat_map(|said| &said.directives)
+    }
+}
+
+impl Said {
+    /// The addresses that the daemon uses itself (`dstadr` of its associations), with where that is said.
+    pub fn own_addresses(&self) -> impl Iterator<Item = (&str, Origin)> {
+        self.variables
+            .iter()
+            .filter(|((_, name), _)| name == "dstadr")
+            .map(|(_, (value, origin))| (value.as_str(), *origin))
+    }
+
+    /// Whether this is a look at a daemon that counts what it is asked.
+    #[must_use]
+    pub fn counts_requests(&self) -> bool {
+        self.counters.contains_key(&(String::new(), Counter::Received))
+    }
+
+    /// The daemon's own time when it was looked at.
+    #[must_use]
+    pub fn clock(&self, near: Time) -> Option<Time> {
+        let (text, _) = self.variables.get(&(String::new(), "clock".into()))?;
+        let (seconds, fraction) = text.split_once('.')?;
+        let stamp = u64::from(u32::from_str_radix(seconds, 16).ok()?) << 32
+            | u64::from(u32::from_str_radix(fraction, 16).ok()?);
+        Some(Time::from_ntp(stamp, near))
+    }
+}

@@ -1,0 +1,325 @@
+//! Who is who: the inputs, the hosts that they belong to, the capture points, the addresses.
+//!
+//! A host is the innermost folder that holds its files; a folder that only sorts files by kind is no host. A capture
+//! point is its file's stem, and belongs to the host before its last `_` where such a host exists. Addresses are
+//! joined to hosts by what the evidence itself says, and each join keeps its reason.
+
+use crate::exchange::{PointId, Points};
+use crate::model::{InputId, Origin, Reject};
+use crate::rules::Summaries;
+use crate::rules::path::Routes;
+use crate::time::Time;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+/// Folders that sort by kind, and so are no hosts.
+const SORTING: &[&str] = &[
+    "bundle",
+    "capture",
+    "captures",
+    "chrony",
+    "conf",
+    "config",
+    "data",
+    "etc",
+    "evidence",
+    "files",
+    "log",
+    "logs",
+    "ntp",
+    "ntpsec",
+    "ntpstats",
+    "output",
+    "pcap",
+    "pcaps",
+    "state",
+    "statistics",
+    "stats",
+    "statsdir",
+    "status",
+    "text",
+    "tmp",
+    "var",
+];
+
+/// Rejects of one input that are kept whole; the others are counted.
+pub const MOST_REJECTS: usize = 20;
+
+/// One file of evidence.
+#[derive(Clone, Debug, Default)]
+pub struct Input {
+    /// Its path below what was given.
+    pub name: String,
+    /// What it was found to be: `pcap`, `ntpq -p` …; empty where nothing in it is known.
+    pub kind: String,
+    /// The host it belongs to.
+    pub host: Option<String>,
+    /// Lines or frames.
+    pub units: u64,
+    /// Rows that they gave.
+    pub rows: u64,
+    /// Lines or frames that were not understood.
+    pub rejected: u64,
+    /// The first of those.
+    pub rejects: Vec<Reject>,
+    /// Why it could not be read (to its end).
+    pub trouble: Option<String>,
+    /// First and last stamp in it.
+    pub span: Option<(Time, Time)>,
+}
+
+impl Input {
+    /// Counts a reject, and keeps it while there are few.
+    pub fn reject(&mut self, reject: Reject) {
+        self.rejected += 1;
+        if self.rejects.len() < MOST_REJECTS {
+            self.rejects.push(reject);
+        }
+    }
+}
+
+/// One capture point.
+#[derive(Clone, Debug)]
+pub struct Point {
+    /// Its name: the capture's stem, with the interface where a capture has several.
+    pub name: String,
+    /// The host it is on.
+    pub host: Option<String>,
+    /// The capture.
+    pub input: InputId,
+}
+
+/// Why an address is a host's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Claim {
+    /// The host.
+    pub host: String,
+    /// What says so.
+    pub why: String,
+    /// Where it says so.
+    pub origin: Option<Origin>,
+}
+
+/// The inputs, points, hosts and addresses of one diagnosis.
+#[derive(Clone, Debug, Default)]
+pub struct Scene {
+    /// By [`InputId`].
+    pub inputs: Vec<Input>,
+    points: BTreeMap<PointId, Point>,
+    addresses: BTreeMap<IpAddr, Claim>,
+    routers: BTreeSet<String>,
+    daemons: BTreeSet<String>,
+}
+
+/// The host that the file at `path` belongs to; `path` is relative to what was given, its last part the file.
+///
+/// ```
+/// use ntpscope_core::scene::host_of;
+/// assert_eq!(host_of("site/c1/stats/loopstats"), Some("c1"));
+/// assert_eq!(host_of("pcap/rt_out0.pcap"), None);
+/// ```
+#[must_use]
+pub fn host_of(path: &str) -> Option<&str> {
+    let (folders, _) = path.rsplit_once('/')?;
+    folders
+        .rsplit('/')
+        .find(|folder| !folder.is_empty() && *folder != "." && !SORTING.contains(&folder.to_ascii_lowercase().as_str()))
+}
+
+/// The name of the capture point in the file at `path`: its name without the endings of captures and compression.
+#[must_use]
+pub fn point_of(path: &str) -> &str {
+    let mut stem = path.rsplit('/').next().unwrap_or(path);
+    for ending in [".gz", ".xz", ".zst", ".pcapng", ".pcap", ".cap", ".dmp"] {
+        stem = stem.strip_suffix(ending).unwrap_or(stem);
+    }
+    stem
+}
+
+impl Scene {
+    /// Places the points, and gives each without a folder of its own to the host that its name begins with.
+    pub fn place(&mut self, points: impl IntoIterator<Item = (PointId, Point)>) {
+        self.points = points.into_iter().collect();
+        let prefix = |name: &str| name.rsplit_once('_').map(|(host, _)| host.to_owned());
+        let mut known: BTreeSet<String> = self.inputs.iter().filter_map(|i| i.host.clone()).collect();
+        // Two captures that share the beginning of their names are two interfaces of one host.
+        let mut once = BTreeSet::new();
+        for host in self.points.values().filter_map(|p| prefix(&p.name)) {
+            if !once.insert(host.clone()) {
+                known.insert(host);
+            }
+        }
+        for point in self.points.values_mut().filter(|p| p.host.is_none()) {
+            point.host = prefix(&point.name).filter(|host| known.contains(host));
+        }
+    }
+
+    /// Joins addresses to hosts: by what daemons say of themselves, then by where captures stand.
+    pub fn learn(&mut self, rules: &Summaries, routes: &Routes) {
+        for input in rules.nat.routers() {
+            self.routers.extend(self.host_of_input(input));
+        }
+        let mut interfaces: BTreeMap<&str, usize> = BTreeMap::new();
+        for host in self.points.values().filter_map(|p| p.host.as_deref()) {
+            *interfaces.entry(host).or_default() += 1;
+        }
+        let forwarding = interfaces.into_iter().filter(|(_, n)| *n > 1).map(|(host, _)| host.to_owned());
+        self.routers.extend(forwarding.collect::<Vec<_>>());
+        for (input, said) in rules.daemon.iter() {
+            let Some(host) = self.host_of_input(input) else { continue };
+            if said.counts_requests() {
+                self.daemons.insert(host.clone());
+            }
+            for (address, origin) in said.own_addresses() {
+                let usable = |a: &IpAddr| !a.is_loopback() && !a.is_unspecified();
+                if let Some(address) = address.parse().ok().filter(usable) {
+                    self.claim(address, host.clone(), "its daemon uses this address".into(), Some(origin));
+                }
+            }
+        }
+        for server in routes.servers() {
+            for (client, route) in routes.to(server) {
+                let ends = [(route.first(), client, "requests start"), (route.last(), server, "requests end")];
+                for (point, address, what) in ends {
+                    let Some(point) = point.filter(|_| route.len() > 1) else { continue };
+                    let Some(host) = self.host_of_point(*point).filter(|h| !self.routers.contains(*h)) else {
+                        continue;
+                    };
+                    let why = format!("{what} at its capture {}", self.point_name(*point));
+                    self.claim(address, host.to_owned(), why, None);
+                }
+            }
+        }
+    }
+
+    fn claim(&mut self, address: IpAddr, host: String, why: String, origin: Option<Origin>) {
+        self.addresses.entry(address).or_insert(Claim { host, why, origin });
+    }
+
+    fn host_of_input(&self, input: InputId) -> Option<String> {
+        self.inputs.get(input.0 as usize)?.host.clone()
+    }
+
+    /// The host that a point is on.
+    #[must_use]
+    pub fn host_of_point(&self, point: PointId) -> Option<&str> {
+        self.point(point)?.host.as_deref()
+    }
+
+    fn point(&self, point: PointId) -> Option<&Point> {
+        self.points.get(&PointId(point.0 & 63))
+    }
+
+    /// A point's name; the twin after forwarding says so.
+    #[must_use]
+    pub fn point_name(&self, point: PointId) -> String {
+        let name = self.point(point).map_or_else(|| format!("point {}", point.0), |p| p.name.clone());
+        if point == point.after() { format!("{name} (after forwarding)") } else { name }
+    }
+
+    /// All points, by number.
+    pub fn points(&self) -> impl Iterator<Item = (PointId, &Point)> {
+        self.points.iter().map(|(id, point)| (*id, point))
+    }
+
+    /// The names of a set of points.
+    #[must_use]
+    pub fn names(&self, points: Points) -> Vec<String> {
+        points.iter().map(|point| self.point_name(point)).collect()
+    }
+
+    /// Whether two points are on one host.
+    #[must_use]
+    pub fn same_host(&self, a: PointId, b: PointId) -> bool {
+        a.after() == b.after() || (self.host_of_point(a).is_some() && self.host_of_point(a) == self.host_of_point(b))
+    }
+
+    /// Whether `point` is the server's own capture and not one further off.
+    #[must_use]
+    pub fn is_at_server(&self, point: PointId, server: IpAddr) -> bool {
+        let host = self.host_of_point(point);
+        match (host, self.addresses.get(&server)) {
+            (Some(host), Some(claim)) => claim.host == host,
+            // A capture of its own beyond another host's, and on no router: it was put there to watch the server.
+            (None, None) => self.points.len() > 1 && point != point.after(),
+            _ => false,
+        }
+    }
+
+    /// What a report calls the owner of an address: its host, else the address itself.
+    #[must_use]
+    pub fn name(&self, address: IpAddr) -> String {
+        self.addresses.get(&address).map_or_else(|| address.to_string(), |claim| claim.host.clone())
+    }
+
+    /// `c3 (10.1.0.13)`, or the address alone.
+    #[must_use]
+    pub fn full_name(&self, address: IpAddr) -> String {
+        match self.addresses.get(&address) {
+            Some(claim) => format!("{} ({address})", claim.host),
+            None => address.to_string(),
+        }
+    }
+
+    /// Which address belongs to whom, and why.
+    pub fn claims(&self) -> impl Iterator<Item = (IpAddr, &Claim)> {
+        self.addresses.iter().map(|(address, claim)| (*address, claim))
+    }
+
+    /// The inputs that belong to a host.
+    #[must_use]
+    pub fn inputs_of(&self, host: &str) -> Vec<InputId> {
+        let own = |(_, input): &(usize, &Input)| input.host.as_deref() == Some(host);
+        self.inputs.iter().enumerate().filter(own).map(|(i, _)| InputId(i as u32)).collect()
+    }
+
+    /// Whether a host is a router: it tracks flows, rewrites, or was captured on two interfaces.
+    #[must_use]
+    pub fn is_router(&self, host: &str) -> bool {
+        self.routers.contains(host)
+    }
+
+    /// Whether a host runs a daemon that says what it counts.
+    #[must_use]
+    pub fn has_daemon(&self, host: &str) -> bool {
+        self.daemons.contains(host)
+    }
+
+    /// An input's name.
+    #[must_use]
+    pub fn input_name(&self, input: InputId) -> &str {
+        self.inputs.get(input.0 as usize).map_or("?", |i| i.name.as_str())
+    }
+
+    /// `sv/status-end.txt:12`, or `rt_in0.pcap frame 5`.
+    #[must_use]
+    pub fn locate(&self, origin: Origin) -> String {
+        use crate::model::Place;
+        match origin.place {
+            Place::Line(line) => format!("{}:{line}", self.input_name(origin.input)),
+            Place::Frame(frame) => format!("{} frame {frame}", self.input_name(origin.input)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_point_belongs_to_the_host_that_its_name_begins_with() {
+        let mut scene =
+            Scene { inputs: vec![Input { host: Some("c1".into()), ..Input::default() }], ..Scene::default() };
+        let point = |name: &str| Point { name: name.into(), host: None, input: InputId(0) };
+        scene.place((0..).map(PointId).zip(["c1_eth0", "rt_in0", "rt_out0", "sv_eth0"].map(point)));
+        assert_eq!([0, 1, 3].map(|p| scene.host_of_point(PointId(p))), [Some("c1"), Some("rt"), None]);
+        assert!(scene.same_host(PointId(1), PointId(2)) && !scene.same_host(PointId(0), PointId(1)));
+    }
+
+    #[test]
+    fn endings_and_folders_are_no_names() {
+        assert_eq!(point_of("a/rt_out0.pcap.gz"), "rt_out0");
+        assert_eq!(host_of("evidence/CHRONY/x.log"), None);
+        assert_eq!(host_of("x.log"), None);
+    }
+}

@@ -1,0 +1,161 @@
+//! `nft list ruleset`: the rules of a packet filter and NAT that drop packets or rewrite their source.
+
+use super::{Block, Form, Line, Taken};
+use crate::model::{Action, Event, FilterRule, Row, What};
+
+/// `nft list ruleset`, `nft list table …`, with or without `-a`.
+pub const RULESET: Form = Form { name: "nft list ruleset", opens, block: || Box::new(Ruleset::default()) };
+
+const FAMILIES: [&str; 6] = ["ip", "ip6", "inet", "arp", "bridge", "netdev"];
+
+/// `table ip nat {`
+fn opens(line: &str) -> bool {
+    let mut words = line.split_whitespace();
+    words.next() == Some("table")
+        && words.next().is_some_and(|family| FAMILIES.contains(&family))
+        && words.next().is_some_and(|name| name != "{")
+        && words.next().is_some_and(|word| word.starts_with('{'))
+}
+
+#[derive(Default)]
+struct Ruleset {
+    /// Braces that are open: 1 in a table, 2 in a chain.
+    depth: usize,
+    in_chain: bool,
+    /// Of the chain; empty where it hangs on none and is only jumped to.
+    hook: String,
+}
+
+impl Block for Ruleset {
+    fn line(&mut self, line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
+        let text = line.text.trim_start();
+        if self.depth == 0 && !opens(text) {
+            return Taken::No;
+        }
+        let before = self.depth;
+        self.depth = braces(text, before);
+        let mut words = words(text);
+        match words.next() {
+            Some("chain") if before == 1 => {
+                self.in_chain = true;
+                self.hook.clear();
+            }
+            Some("type") if before == 2 && self.in_chain => {
+                let hook = words.skip_while(|word| *word != "hook").nth(1);
+                self.hook.push_str(hook.unwrap_or_default());
+            }
+            Some(_) if before == 2 && self.in_chain => {
+                if let Some(action) = action(text) {
+                    let rule = FilterRule { hook: &self.hook, text, action, packets: packets(text) };
+                    rows(Row::Event(Event { origin: line.origin, what: What::Rule(rule) }));
+                }
+            }
+            _ => {}
+        }
+        self.in_chain &= self.depth >= 2;
+        Taken::Yes
+    }
+}
+
+/// The depth after a line that began at `depth`.
+fn braces(text: &str, mut depth: usize) -> usize {
+    let mut quoted = false;
+    for c in text.chars() {
+        match c {
+            '"' => quoted = !quoted,
+            '{' if !quoted => depth += 1,
+            '}' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    depth
+}
+
+/// Words, where a quoted comment or interface is one, and so is a set or map in braces: its `drop` is no statement.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let (mut quoted, mut depth) = (false, 0_usize);
+    let parts = text.split(move |c: char| {
+        match c {
+            '"' => quoted = !quoted,
+            '{' if !quoted => depth += 1,
+            '}' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        c.is_whitespace() && !quoted && depth == 0
+    });
+    parts.filter(|word| !word.is_empty())
+}
+
+/// What a rule does, where it concerns NTP.
+fn action(text: &str) -> Option<Action> {
+    let statement = words(text).find(|word| matches!(*word, "masquerade" | "snat" | "drop" | "reject"))?;
+    if matches!(statement, "drop" | "reject") {
+        return Some(Action::Drop);
+    }
+    let arguments = || words(text).skip_while(|word| *word != statement).skip(1);
+    let ports = arguments().skip_while(|word| *word != "to").nth(1).and_then(ports);
+    // Flags are printed with commas: `fully-random,persistent`.
+    let random = arguments().flat_map(|word| word.split(',')).any(|flag| matches!(flag, "random" | "fully-random"));
+    Some(Action::TranslateSource { ports, random })
+}
+
+/// The ports of `:123-511`, `192.0.2.1:123`, `192.0.2.1-192.0.2.9:123-511` or `[2001:db8::1]:123-511`.
+fn ports(target: &str) -> Option<(u16, u16)> {
+    let (address, ports) = target.rsplit_once(':')?;
+    // An address of version 6 stands in brackets where ports follow.
+    if address.contains(':') && !address.ends_with(']') {
+        return None;
+    }
+    let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
+    Some((first.parse().ok()?, last.parse().ok()?))
+}
+
+/// The count of `counter packets 47 bytes 3290`.
+fn packets(text: &str) -> Option<u64> {
+    let mut words = words(text).skip_while(|word| *word != "counter").skip(1);
+    words.next().filter(|word| *word == "packets").and(words.next())?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::read;
+    use super::*;
+
+    #[test]
+    fn rules_keep_their_hook_and_counters() {
+        let text = "table inet f {\n\tset s {\n\t\ttype ipv4_addr\n\t\telements = { 192.0.2.1,\n\t\t\t192.0.2.2 }\n\t}\n\
+                    \tchain inp {\n\t\ttype filter hook input priority filter; policy drop;\n\
+                    \t\tudp dport 123 udp sport != 123 counter packets 47 bytes 3290 drop\n\
+                    \t\tip saddr vmap { 192.0.2.1 : drop }\n\t\tudp dport 123 accept comment \"no drop\"\n\t}\n\
+                    \tchain other {\n\t\tudp dport 123 reject with icmp port-unreachable\n\t}\n}\ntable ip nat {\n\tchain post {\n\
+                    \t\ttype nat hook postrouting priority srcnat; policy accept;\n\
+                    \t\toifname \"out0\" meta l4proto udp masquerade to :123-511\n\t}\n}\nnot nft\n";
+        let want = [
+            "rule [input] Drop Some(47) udp dport 123 udp sport != 123 counter packets 47 bytes 3290 drop",
+            "rule [] Drop None udp dport 123 reject with icmp port-unreachable",
+            "rule [postrouting] TranslateSource { ports: Some((123, 511)), random: false } None oifname \"out0\" meta l4proto udp masquerade to :123-511",
+        ];
+        let (rows, rejects, forms) = read(text);
+        assert_eq!(rows, want);
+        assert_eq!(forms, ["nft list ruleset"]);
+        assert_eq!(rejects, ["line 23: no reader knows this line"]);
+    }
+
+    #[test]
+    fn translations_say_ports_and_randomness() {
+        let of = |text| match action(text) {
+            Some(Action::TranslateSource { ports, random }) => Some((ports, random)),
+            _ => None,
+        };
+        assert_eq!(of("masquerade"), Some((None, false)));
+        assert_eq!(of("masquerade fully-random,persistent"), Some((None, true)));
+        assert_eq!(
+            of("ip saddr 192.0.2.0/24 snat to 198.51.100.1:1024-65535 random"),
+            Some((Some((1024, 65535)), true))
+        );
+        assert_eq!(of("snat ip6 to [2001:db8::1]:700"), Some((Some((700, 700)), false)));
+        assert_eq!(of("snat ip6 to 2001:db8::1"), Some((None, false)));
+        assert_eq!(of("dnat to 192.0.2.1:123"), None);
+        assert_eq!(packets("counter name \"ntp\" drop"), None);
+    }
+}

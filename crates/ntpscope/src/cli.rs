@@ -1,0 +1,102 @@
+//! The command line, and nothing else.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Says why these clocks are wrong: reads NTP evidence and names the cause.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Name the cause, the place, the hosts affected, what is ruled out and what mends it
+    ///
+    /// Exit status: 0 no fault claimed, 1 a fault claimed, 2 nothing could be read.
+    Diagnose(Diagnose),
+    /// List the requests in captures: where each was seen, what became of it, how it was rewritten
+    Exchanges(Exchanges),
+    /// Print the page of a cause or rule; without an ID, list them
+    Explain {
+        /// A cause or rule, as a report names it
+        id: Option<String>,
+    },
+}
+
+/// What `diagnose` takes.
+#[derive(Debug, Args)]
+pub struct Diagnose {
+    /// Files or folders: captures, ntpq and chronyc output, configuration, conntrack and nft listings, plain or
+    /// compressed (gz, xz, zst); `-` is standard input
+    #[arg(required_unless_present = "host")]
+    pub path: Vec<PathBuf>,
+    /// The evidence below PATH belongs to host NAME
+    ///
+    /// Otherwise a host is the innermost folder that holds its files; folders that only sort by kind (pcap, stats,
+    /// log …) are none. A capture named HOST_INTERFACE belongs to HOST where there is such a host.
+    #[arg(long, value_name = "NAME=PATH", value_parser = host_path)]
+    pub host: Vec<(String, PathBuf)>,
+    /// How the report is written
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub format: ReportFormat,
+}
+
+/// How a report is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// For people
+    Text,
+    /// For programs: docs/diagnosis.schema.json
+    Json,
+}
+
+/// What `exchanges` takes.
+#[derive(Debug, Args)]
+pub struct Exchanges {
+    /// Captures (pcap, pcapng, plain or compressed) or folders of them; `-` is standard input
+    #[arg(required = true)]
+    pub capture: Vec<PathBuf>,
+    /// Only counts: requests by server and fate
+    #[arg(long)]
+    pub summary: bool,
+    /// Only requests with this fate: answered, late, lost, kiss, elsewhere, misdirected, unsynchronised, error,
+    /// symmetric, cut
+    #[arg(long, value_name = "FATE", value_parser = FATES)]
+    pub fate: Option<String>,
+    /// Only requests from or to this address
+    #[arg(long, value_name = "ADDRESS")]
+    pub host: Option<std::net::IpAddr>,
+    /// Only requests with this source port at any point
+    #[arg(long)]
+    pub port: Option<u16>,
+    /// How lines are written
+    #[arg(long, value_enum, default_value_t = LineFormat::Table)]
+    pub format: LineFormat,
+}
+
+/// The words of `Fate::word`.
+const FATES: [&str; 10] =
+    ["answered", "late", "lost", "kiss", "elsewhere", "misdirected", "unsynchronised", "error", "symmetric", "cut"];
+
+/// How lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LineFormat {
+    /// Columns for people
+    Table,
+    /// Comma-separated values
+    Csv,
+    /// One JSON object a line
+    Json,
+}
+
+fn host_path(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, path)) if !name.is_empty() && !path.is_empty() => Ok((name.into(), path.into())),
+        _ => Err("write NAME=PATH, for example ntp1=./evidence/ntp1".into()),
+    }
+}

@@ -1,0 +1,40 @@
+//! `ntpscope diagnose PATH…`: the main job.
+
+use crate::cli::{Diagnose, ReportFormat};
+use crate::input::{self, Reading};
+use anyhow::bail;
+use ntpscope_core::causes::Kind;
+use ntpscope_core::diagnosis::{CLAIM, diagnose};
+use ntpscope_core::render::{Coverage, json, text};
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Reads everything, diagnoses, prints.
+pub fn run(args: &Diagnose) -> anyhow::Result<ExitCode> {
+    let mut files = input::gather(&args.path, None);
+    for (host, path) in &args.host {
+        files.extend(input::gather(std::slice::from_ref(path), Some(host)));
+    }
+    let Reading { mut scene, rules, tally, alignment } = input::read(files, &mut |_, _| Ok(()))?;
+    if scene.inputs.iter().all(|input| input.kind.is_empty()) {
+        for input in scene.inputs.iter().filter(|i| i.trouble.is_some()) {
+            eprintln!("{}: {}", input.name, input.trouble.as_deref().unwrap_or_default());
+        }
+        bail!(
+            "none of {} inputs is evidence that can be read: give captures, ntpq or chronyc output, or configuration",
+            scene.inputs.len()
+        );
+    }
+    let diagnosis = diagnose(&rules, &mut scene);
+    let coverage = Coverage { scene: &scene, tally: &tally, alignment: &alignment };
+    let mut out = std::io::stdout().lock();
+    match args.format {
+        ReportFormat::Text => out.write_all(text::report(&diagnosis, coverage).as_bytes())?,
+        ReportFormat::Json => {
+            serde_json::to_writer_pretty(&mut out, &json::report(&diagnosis, coverage))?;
+            writeln!(out)?;
+        }
+    }
+    let fault = diagnosis.diagnoses.iter().any(|d| d.kind == Kind::Fault && d.probability >= CLAIM);
+    Ok(ExitCode::from(u8::from(fault)))
+}

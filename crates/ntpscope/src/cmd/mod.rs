@@ -1,0 +1,5 @@
+//! One file a verb.
+
+pub mod diagnose;
+pub mod exchanges;
+pub mod explain;

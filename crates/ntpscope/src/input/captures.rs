@@ -1,0 +1,249 @@
+//! Captures: surveyed, brought to one time scale, and merged into one stream of packets in the order of time.
+
+use super::bytes::{self, Kind, View};
+use super::{Each, File, Reading};
+use anyhow::Result;
+use ntpscope_core::exchange::survey::Survey;
+use ntpscope_core::exchange::{Alignment, MOST_POINTS, Matcher, PointId};
+use ntpscope_core::model::{InputId, Reject};
+use ntpscope_core::rules::Summaries;
+use ntpscope_core::scene::{Point, Scene, point_of};
+use ntpscope_core::time::Time;
+use ntpscope_core::wire::{CaptureReader, Item, Packet, Step};
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, sync_channel};
+
+/// Packets handed from a decoding thread at once, and how many such batches may wait.
+const BATCH: usize = 512;
+const WAITING: usize = 4;
+
+/// Reads the captures among `files`.
+pub fn read(files: &[File], kinds: &[Kind], mut scene: Scene, each: &mut Each<'_>) -> Result<Reading> {
+    let is_capture = |id: &usize| matches!(kinds[*id], Kind::Capture | Kind::Interfaces);
+    let ids: Vec<usize> = (0..files.len()).filter(is_capture).collect();
+    let surveyed = ids.len() > 1 || ids.iter().any(|id| kinds[*id] == Kind::Interfaces);
+    let seen = if surveyed { survey(files, &ids) } else { ids.iter().map(|_| vec![Interface::default()]).collect() };
+    // Each interface of each capture is a point, while there are numbers.
+    let mut points: BTreeMap<(usize, u32), PointId> = BTreeMap::new();
+    let mut named = Vec::new();
+    let mut surveys = Vec::new();
+    for (id, interfaces) in ids.iter().zip(seen) {
+        let several = interfaces.len() > 1;
+        for interface in interfaces {
+            if named.len() == MOST_POINTS {
+                scene.inputs[*id].trouble =
+                    Some(format!("only {MOST_POINTS} capture points can be joined at once: give fewer captures"));
+                break;
+            }
+            let point = PointId(named.len() as u8);
+            points.insert((*id, interface.number), point);
+            let stem = point_of(&files[*id].name);
+            let name = match interface.name {
+                _ if !several => stem.to_owned(),
+                Some(name) => format!("{stem}#{name}"),
+                None => format!("{stem}#{}", interface.number),
+            };
+            named.push((point, Point { name, host: scene.inputs[*id].host.clone(), input: InputId(*id as u32) }));
+            let mut survey = interface.survey;
+            survey.point = point;
+            if let Some((first, last)) = interface.span {
+                survey.cover(first, last);
+            }
+            surveys.push(survey);
+        }
+    }
+    distinguish(&mut named, &scene);
+    scene.place(named);
+    let alignment = if surveyed { Alignment::from_surveys(&surveys) } else { Alignment::default() };
+    let mut matcher = Matcher::new(alignment, surveyed);
+    merge(files, &ids, &points, &mut matcher, &mut scene, each)?;
+    let (tally, alignment) = (matcher.tally, matcher.alignment().clone());
+    Ok(Reading { scene, rules: Summaries::default(), tally, alignment })
+}
+
+/// Captures of one name in several folders are told apart by their hosts, or else by their paths.
+fn distinguish(named: &mut [(PointId, Point)], scene: &Scene) {
+    let names: Vec<String> = named.iter().map(|(_, p)| p.name.clone()).collect();
+    for (_, point) in named.iter_mut() {
+        if names.iter().filter(|n| **n == point.name).count() > 1 {
+            let folder = scene.input_name(point.input).rsplit_once('/').map_or("", |(folder, _)| folder);
+            let before = point.host.as_deref().unwrap_or(folder);
+            point.name = format!("{before}/{}", point.name);
+        }
+    }
+}
+
+/// What a first look found of one interface.
+struct Interface {
+    number: u32,
+    name: Option<String>,
+    survey: Survey,
+    span: Option<(Time, Time)>,
+}
+
+impl Default for Interface {
+    fn default() -> Self {
+        Interface { number: 0, name: None, survey: Survey::new(PointId(0)), span: None }
+    }
+}
+
+/// Looks over each capture once, on a thread each.
+fn survey(files: &[File], ids: &[usize]) -> Vec<Vec<Interface>> {
+    let look = |id: usize| {
+        let mut surveys: BTreeMap<u32, Survey> = BTreeMap::new();
+        let mut reader = CaptureReader::new(InputId(id as u32));
+        // Trouble is told by the second reading, which meets it as well.
+        let _ = packets(&files[id], &mut reader, &mut |item| {
+            if let Ok(packet) = item {
+                surveys.entry(packet.interface).or_insert_with(|| Survey::new(PointId(0))).fold(&packet);
+            }
+            true
+        });
+        if surveys.is_empty() {
+            surveys.insert(0, Survey::new(PointId(0)));
+        }
+        let span = reader.span;
+        let name = |number| reader.interface_name(number).map(str::to_owned);
+        surveys.into_iter().map(|(number, survey)| Interface { number, name: name(number), survey, span }).collect()
+    };
+    std::thread::scope(|scope| {
+        let looks: Vec<_> = ids.iter().map(|id| scope.spawn(move || look(*id))).collect();
+        looks.into_iter().map(|l| l.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    })
+}
+
+/// Reads a capture to its end, or until `take` says that it wants no more.
+fn packets(
+    file: &File,
+    reader: &mut CaptureReader,
+    take: &mut dyn FnMut(Result<Packet, Reject>) -> bool,
+) -> std::io::Result<()> {
+    let mut view = View::new(bytes::open(file)?);
+    let mut failed = None;
+    loop {
+        let (bytes, ended) = view.bytes();
+        let Step { consumed, item } = reader.step(bytes, ended || failed.is_some());
+        view.consume(consumed);
+        let go_on = match item {
+            Item::Packet(packet) => take(Ok(packet)),
+            Item::Reject(reject) => take(Err(reject)),
+            Item::More => {
+                failed = view.more().err();
+                true
+            }
+            Item::End => return failed.map_or(Ok(()), Err),
+        };
+        if !go_on {
+            return Ok(());
+        }
+    }
+}
+
+/// What a decoding thread has to say.
+enum Message {
+    Packets(Vec<Packet>),
+    Reject(Reject),
+    /// The last word: frames, span, format, and the error that ended it.
+    Done(u64, Option<(Time, Time)>, &'static str, Option<std::io::Error>),
+}
+
+/// A capture whose packets come from its thread.
+struct Head {
+    id: usize,
+    messages: Receiver<Message>,
+    batch: std::vec::IntoIter<Packet>,
+    next: Option<(Packet, PointId)>,
+}
+
+/// Shows all packets to the matcher in the order of the common time scale.
+fn merge(
+    files: &[File],
+    ids: &[usize],
+    points: &BTreeMap<(usize, u32), PointId>,
+    matcher: &mut Matcher,
+    scene: &mut Scene,
+    each: &mut Each<'_>,
+) -> Result<()> {
+    std::thread::scope(|scope| {
+        let mut heads: Vec<Head> = ids
+            .iter()
+            .map(|id| {
+                let (sender, messages) = sync_channel(WAITING);
+                let id = *id;
+                scope.spawn(move || decode(&files[id], id, &|message| sender.send(message).is_ok()));
+                Head { id, messages, batch: Vec::new().into_iter(), next: None }
+            })
+            .collect();
+        for head in &mut heads {
+            head.advance(points, scene);
+        }
+        let mut failed = None;
+        loop {
+            let earliest = |head: &&mut Head| {
+                head.next.as_ref().map(|(packet, point)| matcher.alignment().common(*point, packet.time))
+            };
+            let Some(head) = heads.iter_mut().filter(|head| head.next.is_some()).min_by_key(earliest) else { break };
+            if let Some((packet, point)) = head.next.take() {
+                matcher.packet(&packet, point, &mut |exchange| {
+                    if failed.is_none() {
+                        failed = each(exchange, scene).err();
+                    }
+                });
+            }
+            head.advance(points, scene);
+            if failed.is_some() {
+                break;
+            }
+        }
+        matcher.finish(&mut |exchange| {
+            if failed.is_none() {
+                failed = each(exchange, scene).err();
+            }
+        });
+        failed.map_or(Ok(()), Err)
+    })
+}
+
+impl Head {
+    /// Fetches the next packet, and notes what is said besides.
+    fn advance(&mut self, points: &BTreeMap<(usize, u32), PointId>, scene: &mut Scene) {
+        loop {
+            if let Some(packet) = self.batch.next() {
+                if let Some(point) = points.get(&(self.id, packet.interface)) {
+                    self.next = Some((packet, *point));
+                    return;
+                }
+                continue;
+            }
+            let input = &mut scene.inputs[self.id];
+            match self.messages.recv() {
+                Ok(Message::Packets(batch)) => {
+                    input.rows += batch.len() as u64;
+                    self.batch = batch.into_iter();
+                }
+                Ok(Message::Reject(reject)) => input.reject(reject),
+                Ok(Message::Done(frames, span, format, error)) => {
+                    (input.units, input.span, input.kind) = (frames, span, format.into());
+                    if let Some(error) = error {
+                        input.trouble = Some(format!("could be read only to frame {frames}: {error}"));
+                    }
+                }
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+fn decode(file: &File, id: usize, send: &dyn Fn(Message) -> bool) {
+    let mut reader = CaptureReader::new(InputId(id as u32));
+    let mut batch = Vec::with_capacity(BATCH);
+    let read = packets(file, &mut reader, &mut |item| match item {
+        Ok(packet) => {
+            batch.push(packet);
+            batch.len() < BATCH || send(Message::Packets(std::mem::replace(&mut batch, Vec::with_capacity(BATCH))))
+        }
+        Err(reject) => send(Message::Reject(reject)),
+    });
+    let _ = send(Message::Packets(batch));
+    send(Message::Done(u64::from(reader.frames), reader.span, reader.format(), read.err()));
+}

@@ -1,0 +1,129 @@
+//! Evidence from disk: which files there are, what each is, and the stream of what they say.
+//!
+//! Files are read, never mapped: one that shrinks meanwhile is then an early end and not a signal.
+
+mod bytes;
+mod captures;
+mod gather;
+
+pub use gather::{File, gather};
+
+use anyhow::Result;
+use bytes::{Kind, Lines};
+use ntpscope_core::exchange::{Alignment, Exchange, Tally};
+use ntpscope_core::model::InputId;
+use ntpscope_core::rules::{Material, Summaries, Summary};
+use ntpscope_core::scene::{Input, Scene};
+use ntpscope_core::text::TextReader;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Everything that was read.
+pub struct Reading {
+    /// Inputs, points and hosts.
+    pub scene: Scene,
+    /// The summaries of all rules.
+    pub rules: Summaries,
+    /// What the joining counted.
+    pub tally: Tally,
+    /// The clocks of the captures.
+    pub alignment: Alignment,
+}
+
+/// What is done with each exchange as it is complete.
+pub type Each<'a> = dyn FnMut(Exchange, &Scene) -> Result<()> + 'a;
+
+/// Reads all files into the summaries of the rules; `each` is shown every exchange.
+pub fn read(files: Vec<File>, each: &mut Each<'_>) -> Result<Reading> {
+    let (mut scene, kinds) = sniff(&files);
+    let mut rules = Summaries::default();
+    for (id, input, summaries) in texts(&files, &kinds) {
+        scene.inputs[id] = Input { host: scene.inputs[id].host.take(), ..input };
+        rules.merge(summaries);
+    }
+    let mut folded = Summaries::default();
+    let mut reading = captures::read(&files, &kinds, scene, &mut |exchange, scene| {
+        folded.fold(Material::Exchange(&exchange));
+        each(exchange, scene)
+    })?;
+    rules.merge(folded);
+    reading.rules = rules;
+    Ok(reading)
+}
+
+/// Reads the captures among the files, and shows every exchange to `each`; no rule is folded.
+pub fn exchanges(files: Vec<File>, each: &mut Each<'_>) -> Result<Reading> {
+    let (scene, kinds) = sniff(&files);
+    captures::read(&files, &kinds, scene, each)
+}
+
+/// Looks at the beginning of each file.
+fn sniff(files: &[File]) -> (Scene, Vec<Kind>) {
+    let mut scene = Scene::default();
+    let mut kinds = Vec::with_capacity(files.len());
+    for file in files {
+        let (kind, trouble) = match &file.trouble {
+            Some(trouble) => (Kind::Nothing, Some(trouble.clone())),
+            None => match bytes::kind(file) {
+                Ok(Kind::Nothing) => (Kind::Nothing, Some("neither a capture nor text".into())),
+                Ok(Kind::Empty) => (Kind::Nothing, Some("is empty".into())),
+                Ok(kind) => (kind, None),
+                Err(error) => (Kind::Nothing, Some(format!("can't be read: {error}"))),
+            },
+        };
+        scene.inputs.push(Input { name: file.name.clone(), host: file.host.clone(), trouble, ..Input::default() });
+        kinds.push(kind);
+    }
+    (scene, kinds)
+}
+
+/// Reads the text files, on as many threads as there are processors; results come in the order of the files.
+fn texts(files: &[File], kinds: &[Kind]) -> Vec<(usize, Input, Summaries)> {
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        let mut done = Vec::new();
+        loop {
+            let id = next.fetch_add(1, Ordering::Relaxed);
+            let (Some(file), Some(kind)) = (files.get(id), kinds.get(id)) else { return done };
+            if *kind == Kind::Text {
+                let (input, summaries) = text(file, InputId(id as u32));
+                done.push((id, input, summaries));
+            }
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(files.len().max(1));
+    let mut all: Vec<_> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().flat_map(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    });
+    all.sort_by_key(|(id, ..)| *id);
+    all
+}
+
+fn text(file: &File, id: InputId) -> (Input, Summaries) {
+    let mut input = Input { name: file.name.clone(), ..Input::default() };
+    let mut summaries = Summaries::default();
+    let mut reader = TextReader::new(id);
+    let read = bytes::open(file).and_then(|stream| {
+        let mut lines = Lines::new(stream);
+        while let Some(line) = lines.next()? {
+            input.units += 1;
+            let reject = reader.line(line, &mut |row| {
+                input.rows += 1;
+                summaries.fold(Material::Row(row));
+            });
+            if let Some(reject) = reject {
+                input.reject(reject);
+            }
+        }
+        Ok(())
+    });
+    if let Err(error) = read {
+        input.trouble = Some(format!("could be read only to line {}: {error}", input.units));
+    }
+    input.kind = reader.forms.join(", ");
+    if input.kind.is_empty() {
+        // Nothing in it is known, so no line of it is a reject: the file is.
+        (input.rejected, input.rejects) = (0, Vec::new());
+    }
+    (input, summaries)
+}

@@ -1,0 +1,34 @@
+//! The `ntpscope` program: opens files, drives the core, prints what it rendered.
+#![forbid(unsafe_code)]
+
+mod cli;
+mod cmd;
+mod input;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+/// Exit status where nothing could be read or done.
+const TROUBLE: u8 = 2;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let done = match &cli.verb {
+        cli::Verb::Diagnose(args) => cmd::diagnose::run(args),
+        cli::Verb::Exchanges(args) => cmd::exchanges::run(args),
+        cli::Verb::Explain { id } => cmd::explain::run(id.as_deref()),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ntpscope: {error:#}");
+            ExitCode::from(TROUBLE)
+        }
+    }
+}
+
+/// `ntpscope … | head` is no error.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,50 @@
+//! `fuzz`: the targets in `fuzz/`, each for a bounded number of inputs.
+
+use std::fs;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+
+use crate::steps::{Steps, run};
+use crate::{answers, cargo};
+
+const TARGETS: &str = "fuzz/fuzz_targets";
+/// Inputs per target, unless asked for another number.
+const RUNS: u32 = 1_000_000;
+/// Bytes per input: several packets or a screen of text, and still fast.
+const MAX_LEN: u32 = 4096;
+
+/// What `cargo xtask fuzz` does.
+pub fn fuzz(target: Option<&str>, runs: Option<u32>) -> Result<ExitCode> {
+    let known = targets()?;
+    let chosen: Vec<&str> = match target {
+        None => known.iter().map(String::as_str).collect(),
+        Some(target) if known.iter().any(|name| name == target) => vec![target],
+        Some(target) => bail!("no fuzz target {target}: there are {}", known.join(", ")),
+    };
+
+    if !answers(&mut cargo("+nightly fuzz --version")) {
+        bail!("no cargo-fuzz on nightly: rustup toolchain install nightly && cargo install cargo-fuzz");
+    }
+
+    let mut steps = Steps::default();
+    for target in chosen {
+        steps.run(target, || {
+            let runs = runs.unwrap_or(RUNS);
+            run(&mut cargo(&format!("+nightly fuzz run {target} -- -runs={runs} -max_len={MAX_LEN}")))
+        });
+    }
+    Ok(steps.finish())
+}
+
+/// The targets' names, sorted.
+fn targets() -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(TARGETS).with_context(|| format!("list {TARGETS}"))? {
+        if let Some(name) = entry?.file_name().to_str().and_then(|name| name.strip_suffix(".rs")) {
+            names.push(name.to_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
