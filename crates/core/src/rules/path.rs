@@ -115,105 +115,131 @@ impl Traces {
         for (trace, _) in self.iter() {
             seen.entry((trace.server, trace.client)).or_default().0 |= trace.requests.0;
         }
-        let mut order = Order { traces: self, known: BTreeMap::new() };
-        let mut routes = BTreeMap::new();
+        let mut order = Order { traces: self.iter().collect(), pairs: &self.pairs, known: BTreeMap::new() };
+        let mut routes = Routes::default();
         for (way, points) in seen {
             let points: Vec<PointId> = points.iter().collect();
             let mut ranked = Vec::with_capacity(points.len());
             for a in &points {
-                let leads = points.iter().filter(|b| a != *b && order.nearer(way.0, *a, **b)).count();
-                ranked.push((std::cmp::Reverse(leads), *a));
+                let leads = |b: &&PointId| a != *b && order.of(way.0, *a, **b) == Relation::Nearer;
+                ranked.push((std::cmp::Reverse(points.iter().filter(leads).count()), *a));
             }
             ranked.sort_unstable();
-            routes.insert(way, ranked.into_iter().map(|(_, point)| point).collect());
+            routes.ways.insert(way, ranked.into_iter().map(|(_, point)| point).collect());
         }
-        let mut routes = Routes(routes);
         routes.extend();
+        let beside = order.known.into_iter().filter(|(_, relation)| *relation == Relation::Beside);
+        routes.beside = beside.map(|(key, _)| key).collect();
         routes
     }
 }
 
-/// Which of two points is nearer to the clients of a server, decided once for each pair.
+/// How one point stands to another on the way of requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Relation {
+    Nearer,
+    Further,
+    /// Requests pass one or the other, never both: two interfaces of one server, two paths of equal cost.
+    Beside,
+}
+
+/// How the points on the way to each server stand to each other, decided once for each pair.
 struct Order<'a> {
-    traces: &'a Traces,
-    known: BTreeMap<(IpAddr, PointId, PointId), bool>,
+    traces: Vec<(Trace, Count)>,
+    pairs: &'a Sampled<(IpAddr, PointId, PointId), Pair>,
+    known: BTreeMap<(IpAddr, PointId, PointId), Relation>,
 }
 
 impl Order<'_> {
-    fn nearer(&mut self, server: IpAddr, a: PointId, b: PointId) -> bool {
+    fn of(&mut self, server: IpAddr, a: PointId, b: PointId) -> Relation {
         let key = (server, a.min(b), a.max(b));
         let first = match self.known.get(&key) {
             Some(first) => *first,
             None => {
-                let first = self.first_leads(key);
+                let first = self.decide(key);
                 self.known.insert(key, first);
                 first
             }
         };
-        first == (a < b)
+        match first {
+            Relation::Nearer if a > b => Relation::Further,
+            Relation::Further if a > b => Relation::Nearer,
+            same => same,
+        }
     }
 
-    fn first_leads(&self, key: (IpAddr, PointId, PointId)) -> bool {
+    fn decide(&self, key: (IpAddr, PointId, PointId)) -> Relation {
         let (server, a, b) = key;
-        let pair = self.traces.pairs.get(&key).copied().unwrap_or_default();
+        let nearer = |first: u64, second: u64| if first > second { Relation::Nearer } else { Relation::Further };
+        let pair = self.pairs.get(&key).copied().unwrap_or_default();
         if pair.ttl.0 != pair.ttl.1 {
-            return pair.ttl.0 > pair.ttl.1;
+            return nearer(pair.ttl.0, pair.ttl.1);
         }
         if pair.transit.0 != pair.transit.1 {
-            return pair.transit.0 > pair.transit.1;
+            return nearer(pair.transit.0, pair.transit.1);
         }
         // What one saw and the other did not though it was recording, of clients that both know.
+        let own = || self.traces.iter().filter(|(t, _)| t.server == server);
         let mut clients: [BTreeSet<IpAddr>; 2] = Default::default();
-        for (trace, _) in self.traces.iter().filter(|(t, _)| t.server == server) {
+        for (trace, _) in own() {
             for (set, _) in clients.iter_mut().zip([a, b]).filter(|(_, point)| trace.requests.contains(*point)) {
                 set.insert(trace.client);
             }
         }
-        let mut alone = [0, 0];
         let common = |t: &Trace| clients.iter().all(|set| set.contains(&t.client));
-        for (trace, count) in self.traces.iter().filter(|(t, _)| t.server == server && common(t)) {
-            for (n, (this, other)) in alone.iter_mut().zip([(a, b), (b, a)]) {
-                if trace.requests.contains(this) && !trace.requests.contains(other) && trace.covered.contains(other) {
-                    *n += count.n;
-                }
+        let (mut alone, mut both) = ([0, 0], 0);
+        for (trace, count) in own().filter(|(t, _)| common(t)) {
+            match [a, b].map(|p| trace.requests.contains(p)) {
+                [true, true] => both += count.n,
+                [true, false] if trace.covered.contains(b) => alone[0] += count.n,
+                [false, true] if trace.covered.contains(a) => alone[1] += count.n,
+                _ => {}
             }
         }
-        match alone[0].cmp(&alone[1]) {
-            std::cmp::Ordering::Greater => true,
-            std::cmp::Ordering::Less => false,
+        match alone {
+            [x, y] if both == 0 && x > 0 && y > 0 => Relation::Beside,
+            [x, y] if x != y => nearer(x, y),
             // A point that hears more clients stands where their ways have met.
-            std::cmp::Ordering::Equal => clients[0].len() <= clients[1].len(),
+            _ => nearer(clients[1].len() as u64 + 1, clients[0].len() as u64),
         }
     }
 }
 
 /// The points on the way from each client to each server, nearest to the client first.
 #[derive(Clone, Debug, Default)]
-pub struct Routes(BTreeMap<(IpAddr, IpAddr), Vec<PointId>>);
+pub struct Routes {
+    ways: BTreeMap<(IpAddr, IpAddr), Vec<PointId>>,
+    /// Points beside each other: what one does not see may have passed the other.
+    beside: BTreeSet<(IpAddr, PointId, PointId)>,
+}
 
 impl Routes {
     /// The points from `client` to `server`.
     #[must_use]
     pub fn between(&self, server: IpAddr, client: IpAddr) -> &[PointId] {
-        self.0.get(&(server, client)).map_or(&[], Vec::as_slice)
+        self.ways.get(&(server, client)).map_or(&[], Vec::as_slice)
     }
 
     /// All routes to `server`, by client.
     pub fn to(&self, server: IpAddr) -> impl Iterator<Item = (IpAddr, &[PointId])> {
-        let routes = self.0.iter().filter(move |((s, _), _)| *s == server);
+        let routes = self.ways.iter().filter(move |((s, _), _)| *s == server);
         routes.map(|((_, client), points)| (*client, points.as_slice()))
     }
 
     /// All servers.
     #[must_use]
     pub fn servers(&self) -> BTreeSet<IpAddr> {
-        self.0.keys().map(|(server, _)| *server).collect()
+        self.ways.keys().map(|(server, _)| *server).collect()
+    }
+
+    fn are_beside(&self, server: IpAddr, a: PointId, b: PointId) -> bool {
+        self.beside.contains(&(server, a.min(b), a.max(b)))
     }
 
     /// Where a client's requests were never seen beyond some point, other clients' routes through it go on.
     fn extend(&mut self) {
-        let known = self.0.clone();
-        for ((server, _), route) in &mut self.0 {
+        let known = self.ways.clone();
+        for ((server, _), route) in &mut self.ways {
             let Some(last) = route.last().copied() else { continue };
             let onward = known.iter().filter(|((s, _), _)| s == server).filter_map(|(_, other)| {
                 let at = other.iter().position(|p| *p == last)?;
@@ -284,8 +310,7 @@ impl Traces {
     pub fn symptoms(&self, routes: &Routes, scene: &Scene) -> Vec<Symptom> {
         let mut symptoms: BTreeMap<(IpAddr, Locus), Symptom> = BTreeMap::new();
         for (trace, count) in self.iter() {
-            let route = routes.between(trace.server, trace.client);
-            let Some(locus) = trace.locus(route, scene) else { continue };
+            let Some(locus) = trace.locus(routes, scene) else { continue };
             let empty = || Symptom { server: trace.server, locus, lost: BTreeMap::new(), reached: BTreeMap::new() };
             let symptom = symptoms.entry((trace.server, locus)).or_insert_with(empty);
             symptom.lost.entry(trace.client).or_default().add(count);
@@ -326,14 +351,20 @@ impl Traces {
             let route = routes.between(server, trace.client);
             for (i, pair) in route.windows(2).enumerate() {
                 let (near, far) = (pair[0], pair[1]);
+                if routes.are_beside(server, near, far) {
+                    continue;
+                }
                 let further = |from: usize, set: Points| route[from..].iter().any(|p| set.contains(*p));
                 let nearer = |to: usize, set: Points| route[..=to].iter().any(|p| set.contains(*p));
-                if trace.requests.contains(near) && (trace.covered.contains(far) || further(i + 1, trace.requests)) {
+                // What was answered has passed, even where a capture missed it.
+                let passed = further(i + 1, trace.requests) || !matches!(trace.fate, Fate::Silent | Fate::Error(..));
+                if trace.requests.contains(near) && (trace.covered.contains(far) || passed) {
                     let hop = hops.entry((near, far, Direction::ToServer)).or_default();
                     hop.0 += count.n;
-                    hop.1 += if further(i + 1, trace.requests) { 0 } else { count.n };
+                    hop.1 += if passed { 0 } else { count.n };
                 }
-                if trace.replies.contains(far) && (trace.covered.contains(near) || nearer(i, trace.replies)) {
+                let both = trace.requests.contains(near) && trace.requests.contains(far);
+                if both && trace.replies.contains(far) && (trace.covered.contains(near) || nearer(i, trace.replies)) {
                     let hop = hops.entry((far, near, Direction::ToClient)).or_default();
                     hop.0 += count.n;
                     hop.1 += if nearer(i, trace.replies) { 0 } else { count.n };
@@ -346,16 +377,16 @@ impl Traces {
 
 impl Trace {
     /// Where this came to grief; `None` where it did not, or where that can't be told.
-    fn locus(&self, route: &[PointId], scene: &Scene) -> Option<Locus> {
-        let next = |from: usize, known: Points| -> Option<PointId> {
-            route.get(from + 1..)?.iter().copied().find(|p| known.contains(*p))
-        };
+    fn locus(&self, routes: &Routes, scene: &Scene) -> Option<Locus> {
+        let route = routes.between(self.server, self.client);
+        let beside = |a: PointId, b: PointId| routes.are_beside(self.server, a, b);
         match self.fate {
             Fate::Cut | Fate::Symmetric => None,
             Fate::Silent => {
                 let last = route.iter().rposition(|p| self.requests.contains(*p))?;
                 let at = route[last];
-                Some(match next(last, self.covered) {
+                let mut onward = route[last + 1..].iter().copied();
+                Some(match onward.find(|p| self.covered.contains(*p) && !beside(at, *p)) {
                     Some(missing) => between(at, missing, Direction::ToServer, scene),
                     None if last + 1 == route.len() && scene.is_at_server(at, self.server) => Locus::Server(at),
                     None => Locus::Beyond(at, Direction::ToServer),
@@ -365,7 +396,9 @@ impl Trace {
             Fate::Answered | Fate::Late | Fate::Unsynchronised | Fate::Kiss(_) => {
                 let back = route.iter().position(|p| self.replies.contains(*p))?;
                 let nearer = route[..back].iter().rev().copied();
-                let mut missing = nearer.filter(|p| self.requests.contains(*p) && self.covered.contains(*p));
+                // Replies need not take the requests' way: only a point that both were on can miss one.
+                let both = self.requests.contains(route[back]);
+                let mut missing = nearer.filter(|p| both && self.requests.contains(*p) && self.covered.contains(*p));
                 match missing.next() {
                     Some(missing) => Some(between(route[back], missing, Direction::ToClient, scene)),
                     None if self.fate == Fate::Answered => None,
