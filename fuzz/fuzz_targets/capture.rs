@@ -14,11 +14,7 @@ fuzz_target!(|data: &[u8]| {
         if matches!(step.item, Item::End) {
             break;
         }
-        assert!(
-            step.consumed > 0,
-            "stuck {} bytes before the end",
-            rest.len()
-        );
+        assert!(step.consumed > 0, "stuck {} bytes before the end", rest.len());
         rest = &rest[step.consumed..];
     }
 });

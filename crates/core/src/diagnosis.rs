@@ -5,7 +5,7 @@ use crate::rules::nat::{Mapping, Outcome, PortRange};
 use crate::rules::path::{Direction, Hop, Locus, Symptom};
 use crate::rules::{Evidence, Finding, FindingId, Findings, Measure, Summaries};
 use crate::scene::Scene;
-use crate::signs::{Case, Examiner, Sign, ends};
+use crate::signs::{Case, Examiner, Sign, ends, last_point};
 use crate::stats::{Share, percent};
 use crate::time::Time;
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,6 +49,8 @@ pub struct Claim {
     pub cause: String,
     /// Fault, risk or note.
     pub kind: Kind,
+    /// Whose requests are concerned.
+    pub server: IpAddr,
     /// How probable it is.
     pub probability: f64,
     /// What is wrong, in one sentence.
@@ -110,20 +112,29 @@ pub fn diagnose(rules: &Summaries, scene: &mut Scene) -> Diagnosis {
     let mut rewrites = Rewrites { rules, scene, findings: &mut findings };
     let seen: Vec<Rewrite> = rewrites.tell(&cases);
     let mut verdicts = Verdicts::default();
-    for case in &cases {
-        let ranked = rank(&causes, case);
-        for (cause, probability) in &ranked {
-            verdicts.take(case, cause, *probability, hops.get(&case.symptom.server).map_or(&[], Vec::as_slice));
-            if cause.kind == Kind::Fault && *probability >= MENTION {
-                let claim = claim(cause, *probability, case, scene, &seen);
-                merge(&mut out.diagnoses, claim);
+    // What was lost while nothing further on was recording is put down to what is known to happen further on.
+    let (open, placed): (Vec<_>, Vec<_>) = cases.iter().partition(|case| case.locus == "beyond");
+    for case in placed.into_iter().chain(open) {
+        let known = |d: &&mut Claim| d.server == case.symptom.server && d.probability >= CLAIM;
+        if case.locus == "beyond"
+            && let Some(fault) = out.diagnoses.iter_mut().find(known)
+        {
+            fault.affected.extend(sufferers(case, rules, scene));
+            fault.explains.insert(case.found);
+            continue;
+        }
+        let near_hops = hops.get(&case.symptom.server).map_or(&[][..], Vec::as_slice);
+        for (cause, probability) in rank(&causes, case) {
+            verdicts.take(case, cause, probability);
+            if cause.kind == Kind::Fault && probability >= MENTION {
+                merge(&mut out.diagnoses, claim(cause, probability, case, rules, scene, &seen));
             }
         }
         for cause in causes.iter().filter(|c| !c.explains.is_empty() && !c.explains.iter().any(|l| l == case.locus)) {
-            verdicts.elsewhere(case, cause, hops.get(&case.symptom.server).map_or(&[], Vec::as_slice));
+            verdicts.elsewhere(case, cause, near_hops);
         }
     }
-    verdicts.finish(&mut out, &causes, scene);
+    verdicts.finish(&mut out, &causes);
     risks(&mut out, &causes, rules, scene, &seen, &mut findings);
     losses(rules, scene, &mut findings, &mut out);
     out.diagnoses.sort_by(|a, b| (a.kind as u8).cmp(&(b.kind as u8)).then(b.probability.total_cmp(&a.probability)));
@@ -181,7 +192,24 @@ fn sign<'a>(case: &'a Case, name: &str) -> Option<&'a Sign> {
     case.signs.iter().find(|s| s.name == name)
 }
 
-fn claim(cause: &Cause, probability: f64, case: &Case, scene: &Scene, rewrites: &[Rewrite]) -> Claim {
+/// The names of those whom a case harms.
+fn sufferers(case: &Case, rules: &Summaries, scene: &Scene) -> BTreeSet<String> {
+    let clients = suffering(&case.symptom).flat_map(|client| behind(client, case, rules));
+    clients.map(|client| scene.name(client)).collect()
+}
+
+/// The clients behind an address: where it is a NAT's, those whose mappings lost requests, as its table lists them.
+fn behind(client: IpAddr, case: &Case, rules: &Summaries) -> BTreeSet<IpAddr> {
+    let ports = last_point(case.symptom.locus).map(|at| rules.contrast.contrasts(case.symptom.server, at).ports);
+    // Without ports to go by, all behind the address are meant.
+    let lost = |port: u16| ports.as_ref().is_none_or(|p| p.get(&port).is_some_and(|cell| cell.lost > 0));
+    let flows = rules.nat.flows().iter().map(|(flow, _)| flow).filter(|f| f.destination.0 == case.symptom.server);
+    let own = flows.filter(|f| f.reply_destination.0 == client && f.source.0 != client && lost(f.reply_destination.1));
+    let inside: BTreeSet<IpAddr> = own.map(|flow| flow.source.0).collect();
+    if inside.is_empty() { BTreeSet::from([client]) } else { inside }
+}
+
+fn claim(cause: &Cause, probability: f64, case: &Case, rules: &Summaries, scene: &Scene, rewrites: &[Rewrite]) -> Claim {
     let symptom = &case.symptom;
     let place = place(case, scene);
     let rewriter =
@@ -219,16 +247,16 @@ fn claim(cause: &Cause, probability: f64, case: &Case, scene: &Scene, rewrites: 
         explains.insert(rewrite.found);
         rewrite.device.clone()
     });
-    let harmed: BTreeSet<String> = suffering(symptom).map(|client| scene.name(client)).collect();
     let total = symptom.total();
     Claim {
         cause: cause.id.clone(),
         kind: cause.kind,
+        server: symptom.server,
         probability,
         title: fill(&cause.title),
         place: place.clone(),
         provoked_by,
-        affected: harmed,
+        affected: sufferers(case, rules, scene),
         since: total.first.map(|(time, _)| time),
         last: total.last.map(|(time, _)| time),
         explains,
@@ -274,7 +302,7 @@ struct Verdicts {
 }
 
 impl Verdicts {
-    fn take(&mut self, case: &Case, cause: &Cause, probability: f64, hops: &[(Hop, FindingId)]) {
+    fn take(&mut self, case: &Case, cause: &Cause, probability: f64) {
         self.count(case);
         let best = self.best.entry(cause.id.clone()).or_default();
         *best = best.max(probability);
@@ -286,9 +314,6 @@ impl Verdicts {
         }
         if !by.is_empty() {
             self.contradict(cause, by);
-        } else if case.locus == "beyond" {
-            // Hops that were watched and lost nothing do not rule out those that were not.
-            let _ = hops;
         }
     }
 
@@ -318,7 +343,7 @@ impl Verdicts {
     }
 
     /// Ruled out is what no case leaves possible; undecided what is neither that nor claimed.
-    fn finish(self, out: &mut Diagnosis, causes: &[Cause], scene: &Scene) {
+    fn finish(self, out: &mut Diagnosis, causes: &[Cause]) {
         let claimed = |id: &str| out.diagnoses.iter().any(|d| d.cause == id && d.probability >= CLAIM);
         let (mut ruled_out, mut undecided) = (Vec::new(), Vec::new());
         for cause in causes.iter().filter(|c| self.cases > 0 && !c.explains.is_empty() && !claimed(&c.id)) {
@@ -332,7 +357,6 @@ impl Verdicts {
                 _ => {}
             }
         }
-        let _ = scene;
         out.ruled_out = ruled_out;
         out.undecided = undecided;
     }
@@ -471,6 +495,7 @@ fn risks(
         out.diagnoses.push(Claim {
             cause: cause.id.clone(),
             kind: cause.kind,
+            server,
             probability,
             title: fill(&cause.title),
             place: Place::Device(rewrite.device.clone(), None),

@@ -12,6 +12,7 @@ use crate::scene::Scene;
 use crate::stats::Share;
 use crate::version::Version;
 use crate::wire::IcmpError;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// The places of a symptom, as causes name them under `explains`.
@@ -195,7 +196,10 @@ impl Examiner<'_> {
             }
             all += if matches!(fate, Fate::Cut | Fate::Symmetric) { 0 } else { count.n };
         }
-        if all >= 5 {
+        // One client from one port that gets no answer says nothing of the others.
+        let askers: BTreeSet<IpAddr> = self.rules.loss.captured().filter(|((s, _), _)| *s == server).map(|((_, c), _)| c).collect();
+        let ports = last_point(case.symptom.locus).map_or(0, |at| self.rules.contrast.contrasts(server, at).ports.len());
+        if all >= 5 && (answered > 0 || askers.len() > 1 || ports > 1) {
             case.hold("nobody-answered", answered == 0, case.found);
         }
     }

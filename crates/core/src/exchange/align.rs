@@ -15,7 +15,8 @@ pub struct Alignment {
     ahead: Vec<i64>,
     /// Points whose clock was never tied to the others': they are taken at their word.
     untied: Points,
-    /// When each point was recording, on its own clock. Absent where nothing is known before the end.
+    /// When each point was recording, on its own clock. Absent where nothing is known before the end, and for
+    /// captures that cut off what tells one request from another.
     spans: Vec<(PointId, Time, Time)>,
 }
 
@@ -68,7 +69,8 @@ impl Alignment {
             }
         }
         let ahead = ahead.into_iter().map(Option::unwrap_or_default).collect();
-        let spans = surveys.iter().filter_map(|s| s.span.map(|(first, last)| (s.point, first, last))).collect();
+        let sharp = surveys.iter().filter(|s| !s.blurred);
+        let spans = sharp.filter_map(|s| s.span.map(|(first, last)| (s.point, first, last))).collect();
         Alignment { ahead, untied, spans }
     }
 

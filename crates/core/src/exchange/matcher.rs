@@ -46,6 +46,8 @@ pub struct Tally {
     pub control: u64,
     /// Exchanges handed on early because too many were open.
     pub hurried: u64,
+    /// Packets that can't be joined with those of other points because their capture cut off their timestamps.
+    pub cut: u64,
 }
 
 /// The state of the joining; memory is bounded by [`HORIZON`] and by a count.
@@ -115,18 +117,13 @@ impl Matcher {
         }
         self.expire(done);
         self.tally.packets += 1;
-        let seen = Sighting {
-            point,
-            origin: packet.origin,
-            time,
-            source: packet.source,
-            destination: packet.destination,
-            ttl: packet.ttl,
-            dscp: packet.dscp,
-            ip_id: packet.ip_id,
-        };
+        let seen = Sighting { point, ..sighting_of(packet, time) };
         if packet.icmp.is_some() {
             return self.error(packet, seen);
+        }
+        if self.surveyed && !packet.ntp.is_whole() && matches!(packet.role(), Role::Request | Role::Reply) {
+            self.tally.cut += 1;
+            return;
         }
         match packet.role() {
             Role::Request => self.request(packet, seen, done),
@@ -209,7 +206,7 @@ impl Matcher {
         // A point whose clock is a little ahead can show the reply first.
         if strong && let Some((reply, point)) = self.orphans.remove(&key) {
             let time = self.alignment.common(point, reply.time);
-            self.reply(&reply, Sighting { point, time, ..sighting_of(&reply, time) }, true);
+            self.reply(&reply, Sighting { point, ..sighting_of(&reply, time) }, true);
         }
     }
 
@@ -349,6 +346,7 @@ fn sighting_of(packet: &Packet, time: Time) -> Sighting {
         point: PointId(0),
         origin: packet.origin,
         time,
+        own: packet.time,
         source: packet.source,
         destination: packet.destination,
         ttl: packet.ttl,

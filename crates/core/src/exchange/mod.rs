@@ -70,6 +70,8 @@ pub struct Sighting {
     pub origin: Origin,
     /// When, on the common time scale.
     pub time: Time,
+    /// When, on the point's own clock: the difference of two of these at one point owes nothing to any other.
+    pub own: Time,
     /// Source address and port at this point.
     pub source: (IpAddr, u16),
     /// Destination address and port at this point.
@@ -188,7 +190,7 @@ impl Exchange {
     #[must_use]
     pub fn response_s(&self) -> Option<f64> {
         let here =
-            |s: &Sighting| self.replies.iter().find(|(r, _)| r.point == s.point).map(|(r, _)| r.time.since_s(s.time));
+            |s: &Sighting| self.replies.iter().find(|(r, _)| r.point == s.point).map(|(r, _)| r.own.since_s(s.own));
         here(self.near()).or_else(|| self.requests.iter().find_map(here))
     }
 

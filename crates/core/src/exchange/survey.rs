@@ -18,6 +18,8 @@ pub struct Survey {
     pub point: PointId,
     /// First and last frame, NTP or not, on the capture's own clock.
     pub span: Option<(Time, Time)>,
+    /// Whether the capture cuts packets before their timestamps: it can't see what others see.
+    pub(super) blurred: bool,
     pub(super) sample: BTreeMap<u64, Time>,
 }
 
@@ -25,12 +27,13 @@ impl Survey {
     /// An empty survey of a capture at `point`.
     #[must_use]
     pub fn new(point: PointId) -> Self {
-        Survey { point, span: None, sample: BTreeMap::new() }
+        Survey { point, span: None, blurred: false, sample: BTreeMap::new() }
     }
 
     /// Takes a packet into account.
     pub fn fold(&mut self, packet: &Packet) {
         self.cover(packet.time, packet.time);
+        self.blurred |= packet.role() == Role::Request && packet.icmp.is_none() && !packet.ntp.is_whole();
         if packet.role() != Role::Request || packet.icmp.is_some() || packet.ntp.transmit() == 0 {
             return;
         }

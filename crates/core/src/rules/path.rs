@@ -1,8 +1,8 @@
 //! Rule `path`: where on the way each request was last seen.
 //!
 //! The order of the capture points follows from the packets themselves, never from names or clocks: routers lower
-//! the TTL; a request reaches the nearer point first and its reply last, so the difference of the two transits is
-//! the round trip between the points whatever their clocks say; and a lost request stops at the nearer one.
+//! the TTL; a request reaches the nearer point first and its reply last, so the nearer point waits longer for it,
+//! whatever the clocks say; and a lost request stops at the nearer one.
 
 use super::exchange::Count;
 use super::{Material, Sampled, Summary};
@@ -86,14 +86,14 @@ impl Traces {
         let Some(pair) = self.pairs.entry((server, a.point, b.point)) else { return };
         pair.ttl.0 += u64::from(b.ttl < a.ttl);
         pair.ttl.1 += u64::from(a.ttl < b.ttl);
-        let back = |at: &Sighting| {
+        // Seconds until the reply came back to a point: the nearer point waits longer. No clock is compared.
+        let wait = |at: &Sighting| {
             let replies = exchange.replies.iter().map(|(s, _)| s).chain(exchange.errors.iter().map(|(s, ..)| s));
-            replies.filter(|s| s.point == at.point).map(|s| s.time.0).next()
+            replies.filter(|s| s.point == at.point).map(|s| s.own.0.saturating_sub(at.own.0)).next()
         };
-        if let (Some(back_a), Some(back_b)) = (back(a), back(b)) {
-            let round = b.time.0.saturating_sub(a.time.0).saturating_sub(back_b.saturating_sub(back_a));
-            pair.transit.0 += u64::from(round > 0);
-            pair.transit.1 += u64::from(round < 0);
+        if let (Some(wait_a), Some(wait_b)) = (wait(a), wait(b)) {
+            pair.transit.0 += u64::from(wait_a > wait_b);
+            pair.transit.1 += u64::from(wait_a < wait_b);
         }
     }
 
