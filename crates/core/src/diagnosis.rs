@@ -1,11 +1,13 @@
 //! From findings to causes: what explains the symptoms, how probably, what is ruled out, what stays open.
 
 use crate::causes::{self, Cause, DECISIVE, Kind};
+use crate::rules::contrast::HIGH;
+use crate::rules::loss::Polls;
 use crate::rules::nat::{Mapping, Outcome, PortRange};
 use crate::rules::path::{Direction, Hop, Locus, Symptom};
 use crate::rules::{Evidence, Finding, FindingId, Findings, Measure, Summaries};
 use crate::scene::Scene;
-use crate::signs::{Case, Examiner, Sign, ends, last_point};
+use crate::signs::{Case, Examiner, Sign, ends};
 use crate::stats::{Share, percent};
 use crate::time::Time;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +27,20 @@ struct Limits {
     share: f64,
 }
 
+/// Of all requests to a server.
 const LIMITS: Limits = Limits { lost: 3, share: 0.02 };
+
+/// Of the requests of one client among many: more is asked for, since the worst of many looks bad by chance.
+const ONE_CLIENT: Limits = Limits { lost: 5, share: 0.1 };
+
+/// A client suffers from a fault that is there from so much on.
+const SUFFERS: Limits = Limits { lost: 2, share: 0.02 };
+
+impl Limits {
+    fn met(&self, lost: u64, came: u64) -> bool {
+        lost >= self.lost && Share::of(lost, came).interval().0 >= self.share
+    }
+}
 
 /// Everything that a report says.
 #[derive(Clone, Debug, Default)]
@@ -99,7 +114,7 @@ impl Place {
 /// Ranks the causes of all that the rules have found.
 #[must_use]
 pub fn diagnose(rules: &Summaries, scene: &mut Scene) -> Diagnosis {
-    let routes = rules.path.routes();
+    let routes = rules.path.routes(scene);
     scene.learn(rules, &routes);
     let mut findings = Findings::default();
     let causes = causes::all();
@@ -119,7 +134,8 @@ pub fn diagnose(rules: &Summaries, scene: &mut Scene) -> Diagnosis {
         if case.locus == "beyond"
             && let Some(fault) = out.diagnoses.iter_mut().find(known)
         {
-            fault.affected.extend(sufferers(case, rules, scene));
+            let cause = causes.iter().find(|c| c.id == fault.cause);
+            fault.affected.extend(sufferers(cause, case, rules, scene));
             fault.explains.insert(case.found);
             continue;
         }
@@ -145,17 +161,13 @@ pub fn diagnose(rules: &Summaries, scene: &mut Scene) -> Diagnosis {
 }
 
 fn is_significant(symptom: &Symptom) -> bool {
-    let enough = |lost: u64, came: u64| lost >= LIMITS.lost && Share::of(lost, came).interval().0 >= LIMITS.share;
-    enough(symptom.total().n, symptom.came()) || suffering(symptom).next().is_some()
+    LIMITS.met(symptom.total().n, symptom.came()) || harmed(symptom, ONE_CLIENT).next().is_some()
 }
 
-/// The clients that a symptom harms: those that lose a share worth a word by themselves.
-fn suffering(symptom: &Symptom) -> impl Iterator<Item = IpAddr> {
+/// The clients of a symptom that meet some limits by themselves.
+fn harmed(symptom: &Symptom, limits: Limits) -> impl Iterator<Item = IpAddr> {
     let came = |client: &IpAddr| symptom.reached.get(client).copied().unwrap_or(0);
-    let harmed = move |(client, lost): &(&IpAddr, &crate::rules::exchange::Count)| {
-        lost.n >= 2 && Share::of(lost.n, came(client)).interval().0 >= LIMITS.share
-    };
-    symptom.lost.iter().filter(harmed).map(|(client, _)| *client)
+    symptom.lost.iter().filter(move |(client, lost)| limits.met(lost.n, came(client))).map(|(client, _)| *client)
 }
 
 /// The causes that can explain a case, with their probabilities: they compete with each other and with the unknown.
@@ -192,24 +204,42 @@ fn sign<'a>(case: &'a Case, name: &str) -> Option<&'a Sign> {
     case.signs.iter().find(|s| s.name == name)
 }
 
-/// The names of those whom a case harms.
-fn sufferers(case: &Case, rules: &Summaries, scene: &Scene) -> BTreeSet<String> {
-    let clients = suffering(&case.symptom).flat_map(|client| behind(client, case, rules));
+/// The names of those whom a case harms, as far as `cause` explains it: where a set of requests speaks for the cause,
+/// those whose requests are in the set.
+fn sufferers(cause: Option<&Cause>, case: &Case, rules: &Summaries, scene: &Scene) -> BTreeSet<String> {
+    let speaks = |name: &str| {
+        let counts = |w: &&causes::Weight| w.holds > 0.0 && sign(case, &w.name).is_some_and(|s| s.holds);
+        cause.is_some_and(|c| c.signs.iter().filter(counts).any(|w| w.name == name))
+    };
+    let (ports, lengths) = (speaks("a-port-separates"), speaks("a-length-separates"));
+    let set = case.contrasts.separating().find(|contrast| match contrast.name {
+        name if name.starts_with("port-") => ports || speaks(name),
+        _ => lengths,
+    });
+    let named = |client: &IpAddr| set.is_none_or(|set| set.clients.contains(client));
+    let clients = harmed(&case.symptom, SUFFERS).filter(named).flat_map(|client| behind(client, case, rules));
     clients.map(|client| scene.name(client)).collect()
 }
 
 /// The clients behind an address: where it is a NAT's, those whose mappings lost requests, as its table lists them.
 fn behind(client: IpAddr, case: &Case, rules: &Summaries) -> BTreeSet<IpAddr> {
-    let ports = last_point(case.symptom.locus).map(|at| rules.contrast.contrasts(case.symptom.server, at).ports);
+    let ports = &case.contrasts.ports;
     // Without ports to go by, all behind the address are meant.
-    let lost = |port: u16| ports.as_ref().is_none_or(|p| p.get(&port).is_some_and(|cell| cell.lost > 0));
+    let lost = |port: u16| ports.is_empty() || ports.get(&port.min(HIGH)).is_some_and(|cell| cell.lost > 0);
     let flows = rules.nat.flows().iter().map(|(flow, _)| flow).filter(|f| f.destination.0 == case.symptom.server);
     let own = flows.filter(|f| f.reply_destination.0 == client && f.source.0 != client && lost(f.reply_destination.1));
     let inside: BTreeSet<IpAddr> = own.map(|flow| flow.source.0).collect();
     if inside.is_empty() { BTreeSet::from([client]) } else { inside }
 }
 
-fn claim(cause: &Cause, probability: f64, case: &Case, rules: &Summaries, scene: &Scene, rewrites: &[Rewrite]) -> Claim {
+fn claim(
+    cause: &Cause,
+    probability: f64,
+    case: &Case,
+    rules: &Summaries,
+    scene: &Scene,
+    rewrites: &[Rewrite],
+) -> Claim {
     let symptom = &case.symptom;
     let place = place(case, scene);
     let rewriter =
@@ -256,7 +286,7 @@ fn claim(cause: &Cause, probability: f64, case: &Case, rules: &Summaries, scene:
         title: fill(&cause.title),
         place: place.clone(),
         provoked_by,
-        affected: sufferers(case, rules, scene),
+        affected: sufferers(Some(cause), case, rules, scene),
         since: total.first.map(|(time, _)| time),
         last: total.last.map(|(time, _)| time),
         explains,
@@ -270,7 +300,10 @@ fn place(case: &Case, scene: &Scene) -> Place {
     let names = |(a, b)| (scene.point_name(a), scene.point_name(b));
     match case.symptom.locus {
         Locus::Segment(a, b, direction) => Place::Segment(scene.point_name(a), scene.point_name(b), Some(direction)),
-        Locus::Device(a, b, _) => {
+        Locus::Late(Some((a, b))) if !scene.same_host(a, b) => {
+            Place::Segment(scene.point_name(a), scene.point_name(b), None)
+        }
+        Locus::Device(a, b, _) | Locus::Late(Some((a, b))) => {
             let host = scene.host_of_point(a).map_or_else(|| scene.point_name(a), str::to_owned);
             Place::Device(host, ends(case.symptom.locus).map(names).or(Some(names((a, b)))))
         }
@@ -369,6 +402,9 @@ struct Rewrite {
     found: FindingId,
 }
 
+/// Rewrites that are told one by one, those that lost most first.
+const MOST_REWRITES: usize = 12;
+
 struct Rewrites<'a> {
     rules: &'a Summaries,
     scene: &'a Scene,
@@ -381,7 +417,9 @@ impl Rewrites<'_> {
         let concerned = |m: &Mapping| {
             cases.iter().any(|c| c.symptom.server == m.server && c.symptom.lost.contains_key(&m.inside.0))
         };
-        let seen: Vec<(Mapping, Outcome)> = self.rules.nat.seen().filter(|(m, _)| concerned(m)).collect();
+        let mut seen: Vec<(Mapping, Outcome)> = self.rules.nat.seen().filter(|(m, _)| concerned(m)).collect();
+        seen.sort_by_key(|(_, outcome)| std::cmp::Reverse(outcome.lost));
+        seen.truncate(MOST_REWRITES);
         seen.into_iter().filter_map(|(mapping, outcome)| self.one(mapping, outcome)).collect()
     }
 
@@ -511,38 +549,45 @@ fn risks(
     }
 }
 
+/// Clients whose losses are told one by one; the fault's own numbers speak for the rest.
+const MOST_LOSSES: usize = 6;
+
 /// What each client that suffers has lost, by every witness.
 fn losses(rules: &Summaries, scene: &Scene, findings: &mut Findings, out: &mut Diagnosis) {
-    let affected: BTreeSet<&String> =
-        out.diagnoses.iter().filter(|d| d.kind == Kind::Fault).flat_map(|d| &d.affected).collect();
-    let mut told = Vec::new();
-    for ((server, client), polls) in rules.loss.captured() {
-        let name = scene.name(client);
-        let Some((_, origin)) = polls.lost.first.filter(|_| affected.contains(&name)) else { continue };
-        let inputs = scene.inputs_of(&name);
-        let reach = rules.loss.reach(&inputs, &server.to_string()).last();
-        let also = reach.map_or(String::new(), |(reach, _)| format!("; its own billboard shows reach {reach:03o}"));
-        let id = findings.add(Finding {
-            rule: "loss",
-            subject: format!("{name} to {}", scene.name(server)),
-            statement: format!(
-                "{} got no good answer to {} requests to {}; the longest silence was {:.0} s{also}",
-                scene.full_name(client),
-                polls.share().words(),
-                scene.full_name(server),
-                polls.longest_silence_s()
-            ),
-            measures: vec![
-                ("share", Measure::Share(polls.share())),
-                ("longest_silence_s", Measure::Number(polls.longest_silence_s())),
-            ],
-            evidence: Evidence::of(std::iter::once(origin).chain(reach.map(|(_, o)| o)))
-                .unwrap_or(Evidence::at(origin)),
-            recipe: Some(format!("ntpscope exchanges --host {client} CAPTURE")),
-        });
-        told.push((name, id));
+    let mut captured: Vec<_> = rules.loss.captured().filter(|(_, polls)| polls.lost.n > 0).collect();
+    captured.sort_by_key(|(_, polls)| std::cmp::Reverse(polls.lost.n));
+    let mut told = BTreeMap::new();
+    for fault in out.diagnoses.iter_mut().filter(|d| d.kind == Kind::Fault) {
+        let harmed = |client: IpAddr| fault.affected.contains(&scene.name(client));
+        let own = captured.iter().filter(|((server, client), _)| *server == fault.server && harmed(*client));
+        let ways: Vec<_> = own.take(MOST_LOSSES).collect();
+        for (way, polls) in ways {
+            let Some(finding) = loss(*way, polls, rules, scene) else { continue };
+            fault.explains.insert(*told.entry(*way).or_insert_with(|| findings.add(finding)));
+        }
     }
-    for diagnosis in out.diagnoses.iter_mut().filter(|d| d.kind == Kind::Fault) {
-        diagnosis.explains.extend(told.iter().filter(|(name, _)| diagnosis.affected.contains(name)).map(|(_, id)| *id));
-    }
+}
+
+fn loss((server, client): (IpAddr, IpAddr), polls: &Polls, rules: &Summaries, scene: &Scene) -> Option<Finding> {
+    let (_, origin) = polls.lost.first?;
+    let inputs = scene.inputs_of(&scene.name(client));
+    let reach = rules.loss.reach(&inputs, &server.to_string()).last();
+    let also = reach.map_or(String::new(), |(reach, _)| format!("; its own billboard shows reach {reach:03o}"));
+    Some(Finding {
+        rule: "loss",
+        subject: format!("{} to {}", scene.name(client), scene.name(server)),
+        statement: format!(
+            "{} got no good answer to {} requests to {}; the longest silence was {:.0} s{also}",
+            scene.full_name(client),
+            polls.share().words(),
+            scene.full_name(server),
+            polls.longest_silence_s()
+        ),
+        measures: vec![
+            ("share", Measure::Share(polls.share())),
+            ("longest_silence_s", Measure::Number(polls.longest_silence_s())),
+        ],
+        evidence: Evidence::of(std::iter::once(origin).chain(reach.map(|(_, o)| o)))?,
+        recipe: Some(format!("ntpscope exchanges --host {client} CAPTURE")),
+    })
 }

@@ -3,9 +3,9 @@
 //! A sign holds, fails (it could be seen that it does not hold), or is absent because nothing at hand could show it.
 //! Every sign that holds or fails names the findings that say so.
 
-use crate::exchange::{Fate, PointId};
+use crate::exchange::{Fate, LATE_S, PointId};
 use crate::model::{Counter, InputId};
-use crate::rules::contrast::Contrasts;
+use crate::rules::contrast::{Contrast, Contrasts};
 use crate::rules::path::{Direction, Hop, Locus, Routes, Symptom};
 use crate::rules::{Evidence, Finding, FindingId, Findings, Measure, Summaries};
 use crate::scene::Scene;
@@ -24,6 +24,7 @@ pub const SIGNS: &[(&str, &str)] = &[
     ("lost-between-hosts", "packets are seen at one point and not at the next, on another host, which was recording"),
     ("lost-in-device", "packets enter a device and do not leave it, both sides recording"),
     ("port-below-123", "requests from ports below 123 are lost, all others answered"),
+    ("only-below-123", "no other usual set of source ports would separate them: the boundary is at 123 itself"),
     ("port-reserved", "requests from ports below 1024 other than 123 are lost, all others answered"),
     ("a-port-separates", "some set of source ports separates lost from answered requests"),
     ("a-length-separates", "the length, the MAC or extension fields separate lost from answered requests"),
@@ -44,6 +45,7 @@ pub const SIGNS: &[(&str, &str)] = &[
     ("port-rule", "a packet filter's listing has a rule that drops by source port"),
     ("port-unreachable", "the server's host says that nothing listens (ICMP port unreachable)"),
     ("host-unreachable", "a router says that the server's host can't be reached"),
+    ("answers-late", "replies come later than clients wait"),
     ("answers-elsewhere", "replies come from an address that was not asked"),
     ("never-synchronised", "every answer says that the server is not synchronised"),
 ];
@@ -66,6 +68,8 @@ pub struct Case {
     pub symptom: Symptom,
     /// Its place, as causes name it.
     pub locus: &'static str,
+    /// What separates lost from answered where its requests were last seen.
+    pub contrasts: Contrasts,
     /// What could be seen.
     pub signs: Vec<Sign>,
     /// The finding of the symptom itself.
@@ -91,11 +95,14 @@ impl Examiner<'_> {
     /// Measures all that concerns one symptom.
     pub(crate) fn examine(&mut self, symptom: Symptom) -> Option<Case> {
         let found = self.symptom(&symptom)?;
-        let mut case =
-            Case { locus: locus_name(symptom.locus), symptom, signs: Vec::new(), found, version: None, bad_port: None };
+        let at = last_point(symptom.locus);
+        let contrasts = at.map(|at| self.rules.contrast.contrasts(symptom.server, at)).unwrap_or_default();
+        let locus = locus_name(symptom.locus);
+        let mut case = Case { locus, symptom, contrasts, signs: Vec::new(), found, version: None, bad_port: None };
         match case.symptom.locus {
             Locus::Segment(..) => case.hold("lost-between-hosts", true, found),
             Locus::Device(..) => case.hold("lost-in-device", true, found),
+            Locus::Late(_) => case.hold("answers-late", true, found),
             Locus::Answered(Fate::Elsewhere(_)) => case.hold("answers-elsewhere", true, found),
             Locus::Answered(Fate::Error(IcmpError::PortUnreachable, from)) if from == case.symptom.server => {
                 case.hold("port-unreachable", true, found);
@@ -108,7 +115,7 @@ impl Examiner<'_> {
             _ => {}
         }
         self.answers(&mut case);
-        if let Some(at) = last_point(case.symptom.locus) {
+        if let Some(at) = at {
             self.contrast(&mut case, at);
         }
         self.daemon(&mut case);
@@ -139,6 +146,16 @@ impl Examiner<'_> {
                 format!("requests to {server} were last seen at {}; nothing further on was recording", name(at)),
                 name(at),
             ),
+            Locus::Late(Some((a, b))) => {
+                let (a, b) = (name(a), name(b));
+                (
+                    format!("replies of {server} were in time at {a} and came later than {LATE_S} s at {b}"),
+                    format!("{a} to {b}"),
+                )
+            }
+            Locus::Late(None) => {
+                (format!("replies of {server} came later than {LATE_S} s"), scene.name(symptom.server))
+            }
             Locus::Answered(fate) => {
                 (format!("requests to {server} {}", answered_words(fate)), scene.name(symptom.server))
             }
@@ -197,8 +214,9 @@ impl Examiner<'_> {
             all += if matches!(fate, Fate::Cut | Fate::Symmetric) { 0 } else { count.n };
         }
         // One client from one port that gets no answer says nothing of the others.
-        let askers: BTreeSet<IpAddr> = self.rules.loss.captured().filter(|((s, _), _)| *s == server).map(|((_, c), _)| c).collect();
-        let ports = last_point(case.symptom.locus).map_or(0, |at| self.rules.contrast.contrasts(server, at).ports.len());
+        let askers: BTreeSet<IpAddr> =
+            self.rules.loss.captured().filter(|((s, _), _)| *s == server).map(|((_, c), _)| c).collect();
+        let ports = case.contrasts.ports.len();
         if all >= 5 && (answered > 0 || askers.len() > 1 || ports > 1) {
             case.hold("nobody-answered", answered == 0, case.found);
         }
@@ -206,71 +224,65 @@ impl Examiner<'_> {
 
     /// Which attribute separates lost from answered, at the point where the lost were last seen.
     fn contrast(&mut self, case: &mut Case, at: PointId) {
-        let contrasts = self.rules.contrast.contrasts(case.symptom.server, at);
-        let ports =
-            |lost: bool| contrasts.ports.iter().filter(move |(_, c)| if lost { c.lost > 0 } else { c.answered > 0 });
-        if contrasts.tried.is_empty() || ports(true).count() == 0 || ports(false).count() == 0 {
-            return;
-        }
-        let Some(evidence) = case.symptom.total().first.map(|(_, origin)| Evidence::at(origin)) else { return };
+        let contrasts = &case.contrasts;
+        let (lost, answered) = contrasts.clients.values().fold((0, 0), |(l, a), c| (l + c.lost, a + c.answered));
+        let Some((_, example)) = case.symptom.total().first.filter(|_| lost > 0 && answered > 0) else { return };
         let best = contrasts.separating().next();
-        let subject =
-            format!("requests to {} at {}", self.scene.full_name(case.symptom.server), self.scene.point_name(at));
+        let tried = contrasts.tried.len();
+        let mut measures = vec![("tried", Measure::Number(tried as f64))];
         let statement = match best {
             Some(best) => {
                 let (inside, outside) = best.shares();
-                let others: Vec<_> = contrasts.separating().skip(1).map(|c| c.set.as_str()).collect();
-                let also = if others.is_empty() {
-                    String::new()
-                } else {
-                    format!("; {} would separate them as well", others.join(", "))
-                };
+                measures.push(("set", Measure::Word(best.set.clone())));
+                measures.push(("inside", Measure::Share(inside)));
+                measures.push(("outside", Measure::Share(outside)));
+                measures.push(("chance", Measure::Number(best.chance)));
                 format!(
-                    "{} separates lost from answered: {} lost with it, {} without{also}; {} sets were tried, chance {:.0e}{}",
+                    "{} separates lost from answered: {} lost with it, {} without{}; {tried} sets were tried, chance {}{}",
                     best.set,
                     inside.words(),
                     outside.words(),
-                    contrasts.tried.len(),
-                    best.chance.max(1e-99),
-                    confounded(&contrasts)
+                    also(contrasts),
+                    chance_words(best.chance),
+                    confounded(contrasts)
                 )
             }
-            None => format!(
-                "no attribute of the requests separates lost from answered; {} sets were tried",
-                contrasts.tried.len()
-            ),
+            None => format!("no attribute of the requests separates lost from answered; {tried} sets were tried"),
         };
-        let shares = best.map(|c| c.shares());
-        let mut measures = vec![("tried", Measure::Number(contrasts.tried.len() as f64))];
-        if let (Some(best), Some((inside, outside))) = (best, shares) {
-            measures.push(("set", Measure::Word(best.set.clone())));
-            measures.push(("inside", Measure::Share(inside)));
-            measures.push(("outside", Measure::Share(outside)));
-            measures.push(("chance", Measure::Number(best.chance)));
-        }
-        let recipe =
+        let server = self.scene.full_name(case.symptom.server);
+        let filter =
             best.map(|c| format!("tshark -r {} -Y 'ntp.flags.mode == 3 && {}'", self.capture_of(at), c.filter));
-        let id = self.findings.add(Finding { rule: "contrast", subject, statement, measures, evidence, recipe });
+        let id = self.findings.add(Finding {
+            rule: "contrast",
+            subject: format!("requests to {server} at {}", self.scene.point_name(at)),
+            statement,
+            measures,
+            evidence: Evidence::at(example),
+            recipe: filter,
+        });
+        let separating: Vec<&'static str> = contrasts.separating().map(|c| c.name).collect();
+        let (ports, others): (Vec<_>, Vec<_>) = separating.into_iter().partition(|name| name.starts_with("port-"));
+        let mut holds = Vec::new();
         for name in ["port-below-123", "port-reserved"] {
-            // A set that no request was in, or that all were in, says nothing.
-            let Some(tried) = contrasts.get(name) else { continue };
-            let contradicted =
-                tried.inside.answered > tried.inside.lost.max(2) || tried.outside.lost > tried.outside.answered.max(2);
-            if tried.separates || contradicted {
-                case.hold(name, tried.separates, id);
+            // Where a set is neither clearly lost nor clearly answered, it says nothing.
+            let Some(Contrast { inside, outside, separates, .. }) = contrasts.get(name) else { continue };
+            let contradicted = inside.answered > inside.lost.max(2) || outside.lost > outside.answered.max(2);
+            if *separates || contradicted {
+                holds.push((name, *separates));
             }
         }
-        let is_port = |name: &str| name.starts_with("port-");
-        let by_port = contrasts.separating().any(|c| is_port(c.name));
-        let varied = contrasts.ports.len() > 1;
-        if varied {
-            case.hold("a-port-separates", by_port, id);
+        if ports == ["port-below-123"] {
+            holds.push(("only-below-123", true));
         }
-        let is_length = |name: &str| matches!(name, "length" | "mac" | "extensions");
-        if contrasts.tried.iter().any(|c| is_length(c.name)) {
-            case.hold("a-length-separates", contrasts.separating().any(|c| is_length(c.name)), id);
+        if contrasts.ports.len() > 1 {
+            holds.push(("a-port-separates", !ports.is_empty()));
         }
-        case.bad_port = by_port.then(|| ports(true).max_by_key(|(_, c)| c.lost).map(|(port, _)| *port)).flatten();
+        if contrasts.tried.iter().any(|c| LENGTHS.contains(&c.name)) {
+            holds.push(("a-length-separates", others.iter().any(|name| LENGTHS.contains(name))));
+        }
+        let worst = contrasts.ports.iter().filter(|(_, c)| !ports.is_empty() && c.lost > 0).max_by_key(|(_, c)| c.lost);
+        case.bad_port = worst.map(|(port, _)| *port);
+        holds.into_iter().for_each(|(name, is)| case.hold(name, is, id));
     }
 
     fn capture_of(&self, at: PointId) -> String {
@@ -447,6 +459,20 @@ impl Case {
     }
 }
 
+/// Attributes that a filter by length acts on.
+const LENGTHS: &[&str] = &["length", "mac", "extensions"];
+
+/// A probability too small to be told is told as a bound.
+fn chance_words(chance: f64) -> String {
+    if chance < 1e-9 { "below 1e-9".into() } else { format!("{chance:.0e}") }
+}
+
+/// The other sets that separate too.
+fn also(contrasts: &Contrasts) -> String {
+    let others: Vec<_> = contrasts.separating().skip(1).map(|c| c.set.as_str()).collect();
+    if others.is_empty() { String::new() } else { format!("; {} would separate them as well", others.join(", ")) }
+}
+
 fn confounded(contrasts: &Contrasts) -> String {
     if contrasts.is_confounded() {
         "; each client was served always or never, so these captures alone can't tell the set from the client".into()
@@ -462,7 +488,7 @@ pub fn last_point(locus: Locus) -> Option<PointId> {
         Locus::Server(at) | Locus::Beyond(at, _) => Some(at),
         Locus::Segment(from, _, Direction::ToServer) | Locus::Device(from, _, Direction::ToServer) => Some(from),
         Locus::Segment(_, to, Direction::ToClient) | Locus::Device(_, to, Direction::ToClient) => Some(to),
-        Locus::Answered(_) => None,
+        Locus::Answered(_) | Locus::Late(_) => None,
     }
 }
 
@@ -470,7 +496,7 @@ pub fn last_point(locus: Locus) -> Option<PointId> {
 #[must_use]
 pub fn ends(locus: Locus) -> Option<(PointId, PointId)> {
     match locus {
-        Locus::Segment(from, to, _) | Locus::Device(from, to, _) => Some((from, to)),
+        Locus::Segment(from, to, _) | Locus::Device(from, to, _) | Locus::Late(Some((from, to))) => Some((from, to)),
         _ => None,
     }
 }
@@ -481,12 +507,12 @@ fn locus_name(locus: Locus) -> &'static str {
         Locus::Segment(..) => "segment",
         Locus::Device(..) => "device",
         Locus::Beyond(..) => "beyond",
+        Locus::Late(_) => "late",
         Locus::Answered(fate) => match fate {
             Fate::Kiss(_) => "kiss",
             Fate::Elsewhere(_) => "elsewhere",
             Fate::Misdirected(_) => "misdirected",
             Fate::Unsynchronised => "unsynchronised",
-            Fate::Late => "late",
             _ => "error",
         },
     }
@@ -498,7 +524,6 @@ fn answered_words(fate: Fate) -> String {
         Fate::Elsewhere(from) => format!("were answered from {from}, which was not asked"),
         Fate::Misdirected(to) => format!("were answered to {to}, which had not asked"),
         Fate::Unsynchronised => "were answered with \"not synchronised\"".into(),
-        Fate::Late => format!("were answered later than {} s", crate::exchange::LATE_S),
         Fate::Error(error, from) => format!("were answered with {} by {from}", error.words()),
         other => format!("are {}", other.word()),
     }

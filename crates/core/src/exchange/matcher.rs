@@ -18,7 +18,7 @@ use std::net::IpAddr;
 /// client waits (ntpd and chronyd wait for one poll, mostly 64 s), to tell a stalled server from a silent one.
 pub const HORIZON: i64 = 120 * SECOND;
 
-/// An answered exchange is handed on after this long, so that duplicates and late points are still joined.
+/// An exchange whose reply was seen wherever its request was is handed on after this long: duplicates come sooner.
 const GRACE: i64 = 4 * SECOND;
 
 /// The same request at two points lies within this on the common scale; the same again at one point is a duplicate
@@ -59,7 +59,7 @@ pub struct Matcher {
     slots: Vec<Slot>,
     free: Vec<u32>,
     index: HashMap<u64, u32, FixedState>,
-    /// Slots in the order of their start; those still unanswered after [`GRACE`] move on to `old`.
+    /// Slots in the order of their start; those still incomplete after [`GRACE`] move on to `old`.
     young: VecDeque<u32>,
     old: VecDeque<u32>,
     orphans: HashMap<u64, (Packet, PointId), FixedState>,
@@ -271,10 +271,10 @@ impl Matcher {
             && self.age(self.slots[slot as usize].start) > GRACE
         {
             self.young.pop_front();
-            if self.slots[slot as usize].exchange.replies.is_empty() {
-                self.old.push_back(slot);
-            } else {
+            if self.slots[slot as usize].exchange.is_complete() {
                 self.close(slot, done);
+            } else {
+                self.old.push_back(slot);
             }
         }
         while let Some(&slot) = self.old.front()
@@ -371,6 +371,11 @@ enum Fit {
 }
 
 impl Exchange {
+    /// Whether a reply was seen at every point that saw the request.
+    fn is_complete(&self) -> bool {
+        self.requests.iter().all(|s| self.replies.iter().any(|(r, _)| r.point == s.point))
+    }
+
     fn fit(&self, reply: &Sighting) -> Fit {
         let turned = |s: &Sighting| s.source == reply.destination && s.destination == reply.source;
         let mut fit = Fit::Unseen;

@@ -186,12 +186,23 @@ impl Exchange {
         self.header.transmit()
     }
 
+    /// Seconds from request to reply at one point, by its own clock.
+    #[must_use]
+    pub fn wait_s(&self, point: PointId) -> Option<f64> {
+        let request = self.requests.iter().find(|s| s.point == point)?;
+        let reply = self
+            .replies
+            .iter()
+            .map(|(s, _)| s)
+            .chain(self.errors.iter().map(|(s, ..)| s))
+            .find(|s| s.point == point)?;
+        Some(reply.own.since_s(request.own))
+    }
+
     /// Seconds from request to reply at the point where both were seen nearest to the client.
     #[must_use]
     pub fn response_s(&self) -> Option<f64> {
-        let here =
-            |s: &Sighting| self.replies.iter().find(|(r, _)| r.point == s.point).map(|(r, _)| r.own.since_s(s.own));
-        here(self.near()).or_else(|| self.requests.iter().find_map(here))
+        self.wait_s(self.near().point).or_else(|| self.requests.iter().find_map(|s| self.wait_s(s.point)))
     }
 
     /// What became of it. The best answer that any point saw counts: a reply lost on its way back was still given.

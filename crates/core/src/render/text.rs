@@ -188,7 +188,10 @@ impl Page {
         }
         if tally.cut > 0 {
             let advice = "capture again without a snap length (tcpdump -s 0)";
-            self.text(2, &format!("{} packets were cut before their timestamps and can't be joined: {advice}.", tally.cut));
+            self.text(
+                2,
+                &format!("{} packets were cut before their timestamps and can't be joined: {advice}.", tally.cut),
+            );
         }
         if tally.hurried > 0 {
             self.text(2, &format!("{} requests were given up early: too many were open at once.", tally.hurried));

@@ -6,6 +6,9 @@ use crate::stats::{Share, fisher};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+/// Source ports from here up are counted as one: clients that choose their ports choose them here.
+pub const HIGH: u16 = 1024;
+
 /// Requests by their attributes and fate, as seen at each point: a contingency table.
 #[derive(Clone, Debug, Default)]
 pub struct Tables {
@@ -17,6 +20,7 @@ pub struct Tables {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Attributes {
     client: IpAddr,
+    ports: PortClass,
     version: u8,
     mode: u8,
     poll: i8,
@@ -25,6 +29,36 @@ pub struct Attributes {
     length: u16,
     extensions: u8,
     mac: u8,
+}
+
+/// Source ports that every [`PORTS`] set has either all or none of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum PortClass {
+    Below123,
+    Is123,
+    Below1024,
+    Above1023,
+}
+
+impl PortClass {
+    fn of(port: u16) -> PortClass {
+        match port {
+            0..123 => PortClass::Below123,
+            123 => PortClass::Is123,
+            124..1024 => PortClass::Below1024,
+            _ => PortClass::Above1023,
+        }
+    }
+
+    /// A port of this class.
+    fn example(self) -> u16 {
+        match self {
+            PortClass::Below123 => 1,
+            PortClass::Is123 => 123,
+            PortClass::Below1024 => 1023,
+            PortClass::Above1023 => 1024,
+        }
+    }
 }
 
 /// Lost and answered.
@@ -66,7 +100,7 @@ impl Summary for Tables {
             if let Some(counted) = self.attributes.entry(key) {
                 counted.add(cell);
             }
-            if let Some(counted) = self.ports.entry((server, seen.point, seen.source.1)) {
+            if let Some(counted) = self.ports.entry((server, seen.point, seen.source.1.min(HIGH))) {
                 counted.add(cell);
             }
         }
@@ -82,6 +116,7 @@ impl Attributes {
     fn of(exchange: &Exchange, client: IpAddr, seen: &Sighting) -> Attributes {
         Attributes {
             client,
+            ports: PortClass::of(seen.source.1),
             version: exchange.header.version(),
             mode: exchange.header.mode(),
             poll: exchange.header.poll(),
@@ -170,6 +205,8 @@ pub struct Contrast {
     pub set: String,
     /// A tshark display filter of the set.
     pub filter: String,
+    /// Clients that lost requests in the set.
+    pub clients: BTreeSet<IpAddr>,
     /// Requests in the set.
     pub inside: Cell,
     /// All other requests.
@@ -195,7 +232,7 @@ pub struct Contrasts {
     pub tried: Vec<Contrast>,
     /// Lost and answered requests by client.
     pub clients: BTreeMap<IpAddr, Cell>,
-    /// Lost and answered requests by source port.
+    /// Lost and answered requests by source port; [`HIGH`] stands for all from there up.
     pub ports: BTreeMap<u16, Cell>,
 }
 
@@ -232,19 +269,13 @@ impl Tables {
         for ((.., row), cell) in &rows {
             all.clients.entry(row.client).or_default().add(**cell);
         }
+        let rows: Vec<(&Attributes, Cell)> = rows.into_iter().map(|((.., row), cell)| (row, *cell)).collect();
         for suspect in PORTS {
-            let (mut inside, mut outside) = (Cell::default(), Cell::default());
-            for (port, cell) in &all.ports {
-                if (suspect.holds)(*port) { inside.add(*cell) } else { outside.add(*cell) }
-            }
-            all.tried.push(Contrast::new(suspect.name, suspect.words.into(), suspect.filter.into(), inside, outside));
+            let within = |row: &Attributes| (suspect.holds)(row.ports.example());
+            all.tried.push(Contrast::of(suspect.name, suspect.words.into(), suspect.filter.into(), &rows, within));
         }
-        for (name, words, field, value) in ATTRIBUTES {
-            let mut by_value: BTreeMap<i64, Cell> = BTreeMap::new();
-            for ((.., row), cell) in &rows {
-                by_value.entry(value(row)).or_default().add(**cell);
-            }
-            all.tried.extend(best_of(name, words, field, &by_value));
+        for attribute in ATTRIBUTES {
+            all.tried.extend(best_of(attribute, &rows));
         }
         let tried = all.tried.len().max(1) as f64;
         for contrast in &mut all.tried {
@@ -258,41 +289,63 @@ impl Tables {
     }
 }
 
-/// The single value or threshold of an attribute that separates best.
-fn best_of(name: &'static str, words: &str, field: &str, by_value: &BTreeMap<i64, Cell>) -> Option<Contrast> {
+/// The single value or threshold of an attribute that separates best; `None` where all requests have one value.
+fn best_of(attribute: &Attribute, rows: &[(&Attributes, Cell)]) -> Option<Contrast> {
+    let (name, words, field, value) = attribute;
+    let mut by_value: BTreeMap<i64, Cell> = BTreeMap::new();
+    let mut total = Cell::default();
+    for (row, cell) in rows {
+        by_value.entry(value(row)).or_default().add(*cell);
+        total.add(*cell);
+    }
     if by_value.len() < 2 {
         return None;
     }
-    let total = by_value.values().fold(Cell::default(), |mut sum, cell| {
-        sum.add(*cell);
-        sum
-    });
     let rest = |inside: Cell| Cell { lost: total.lost - inside.lost, answered: total.answered - inside.answered };
-    let mut candidates = Vec::new();
-    let mut below = Cell::default();
-    let values: BTreeSet<i64> = by_value.keys().copied().collect();
-    for (value, cell) in by_value {
-        candidates.push((format!("{words} {value}"), format!("{field} == {value}"), *cell, rest(*cell)));
-        if below.all() > 0 {
-            candidates.push((format!("{words} below {value}"), format!("{field} < {value}"), below, rest(below)));
-            candidates.push((format!("{words} {value} or more"), format!("{field} >= {value}"), rest(below), below));
+    let apart = |inside: Cell| inside.lost_share().value() - rest(inside).lost_share().value();
+    // A set is all values from its first to its last.
+    let (first, last) = (*by_value.keys().next()?, *by_value.keys().next_back()?);
+    let (mut below, mut previous) = (Cell::default(), first);
+    let mut sets: Vec<(f64, i64, i64)> = Vec::new();
+    for (value, cell) in &by_value {
+        sets.push((apart(*cell), *value, *value));
+        if *value > first {
+            sets.push((apart(below), first, previous));
+            sets.push((apart(rest(below)), *value, last));
         }
         below.add(*cell);
+        previous = *value;
     }
-    let apart = |(.., inside, outside): &(String, String, Cell, Cell)| {
-        inside.lost_share().value() - outside.lost_share().value()
+    let (_, from, to) = sets.iter().copied().max_by(|a, b| a.0.total_cmp(&b.0))?;
+    let (set, filter) = match () {
+        () if from == to => (format!("{words} {from}"), format!("{field} == {from}")),
+        () if from == first => (format!("{words} {to} or less"), format!("{field} <= {to}")),
+        () => (format!("{words} {from} or more"), format!("{field} >= {from}")),
     };
-    let best = candidates.into_iter().max_by(|a, b| apart(a).total_cmp(&apart(b)))?;
-    let mut contrast = Contrast::new(name, best.0, best.1, best.2, best.3);
-    // As many sets were compared as there are values and thresholds.
-    contrast.chance *= (3 * values.len()) as f64;
+    let mut contrast = Contrast::of(name, set, filter, rows, |row| (from..=to).contains(&value(row)));
+    contrast.chance *= sets.len() as f64;
     Some(contrast)
 }
 
 impl Contrast {
-    fn new(name: &'static str, set: String, filter: String, inside: Cell, outside: Cell) -> Contrast {
+    fn of(
+        name: &'static str,
+        set: String,
+        filter: String,
+        rows: &[(&Attributes, Cell)],
+        within: impl Fn(&Attributes) -> bool,
+    ) -> Contrast {
+        let (mut inside, mut outside, mut clients) = (Cell::default(), Cell::default(), BTreeSet::new());
+        for (row, cell) in rows {
+            if within(row) {
+                inside.add(*cell);
+                clients.extend((cell.lost > 0).then_some(row.client));
+            } else {
+                outside.add(*cell);
+            }
+        }
         let chance = fisher((inside.lost, inside.answered), (outside.lost, outside.answered));
-        Contrast { name, set, filter, inside, outside, chance, separates: false }
+        Contrast { name, set, filter, clients, inside, outside, chance, separates: false }
     }
 
     fn judge(&mut self, tried: f64) {
@@ -307,26 +360,42 @@ impl Contrast {
 mod tests {
     use super::*;
 
-    fn cells(values: &[(i64, u64, u64)]) -> BTreeMap<i64, Cell> {
-        values.iter().map(|(v, lost, answered)| (*v, Cell { lost: *lost, answered: *answered })).collect()
+    /// Requests of one client each, by length, lost and answered.
+    fn best(by_length: &[(u16, u64, u64)]) -> Contrast {
+        let attributes: Vec<Attributes> = by_length
+            .iter()
+            .map(|(length, ..)| Attributes {
+                client: IpAddr::from([192, 0, 2, *length as u8]),
+                ports: PortClass::Is123,
+                version: 4,
+                mode: 3,
+                poll: 6,
+                ttl: 64,
+                dscp: 0,
+                length: *length,
+                extensions: 0,
+                mac: 0,
+            })
+            .collect();
+        let cells = by_length.iter().map(|(_, lost, answered)| Cell { lost: *lost, answered: *answered });
+        let rows: Vec<_> = attributes.iter().zip(cells).collect();
+        let mut best = best_of(&ATTRIBUTES[0], &rows).expect("two values");
+        best.judge(10.0);
+        best
     }
 
     #[test]
     fn the_best_threshold_is_found() {
-        let mut best = best_of("length", "length", "udp.length - 8", &cells(&[(48, 0, 40), (68, 9, 0), (228, 12, 1)]))
-            .expect("two values");
-        best.judge(10.0);
+        let best = best(&[(48, 0, 40), (68, 9, 0), (228, 12, 1)]);
         assert_eq!(
-            (best.set.as_str(), best.inside, best.separates),
-            ("length 68 or more", Cell { lost: 21, answered: 1 }, true)
+            (best.set.as_str(), best.inside, best.clients.len(), best.separates),
+            ("length 68 or more", Cell { lost: 21, answered: 1 }, 2, true)
         );
     }
 
     #[test]
     fn a_few_requests_prove_nothing() {
-        let mut best =
-            best_of("version", "version", "ntp.flags.vn", &cells(&[(3, 1, 0), (4, 0, 3)])).expect("two values");
-        best.judge(10.0);
+        let best = best(&[(48, 1, 0), (68, 0, 3)]);
         assert!(!best.separates, "{best:?}");
     }
 }

@@ -6,7 +6,7 @@
 
 use super::exchange::Count;
 use super::{Material, Sampled, Summary};
-use crate::exchange::{Exchange, Fate, PointId, Points, Sighting};
+use crate::exchange::{Exchange, Fate, LATE_S, PointId, Points, Sighting};
 use crate::scene::Scene;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -33,6 +33,8 @@ pub struct Trace {
     pub replies: Points,
     /// Which points were recording.
     pub covered: Points,
+    /// Where the reply came late ([`LATE_S`]) after the request.
+    pub slow: Points,
 }
 
 /// How two points stand to each other, in requests to one server that both saw.
@@ -60,6 +62,12 @@ impl Summary for Traces {
             requests: exchange.requests.iter().map(|s| s.point).collect(),
             replies: answers.map(|s| s.point).collect(),
             covered: exchange.covered,
+            slow: exchange
+                .requests
+                .iter()
+                .filter(|s| exchange.wait_s(s.point).is_some_and(|w| w > LATE_S))
+                .map(|s| s.point)
+                .collect(),
         };
         if let Some(count) = self.traces.entry(trace) {
             count.one(near.time, far.origin);
@@ -86,12 +94,8 @@ impl Traces {
         let Some(pair) = self.pairs.entry((server, a.point, b.point)) else { return };
         pair.ttl.0 += u64::from(b.ttl < a.ttl);
         pair.ttl.1 += u64::from(a.ttl < b.ttl);
-        // Seconds until the reply came back to a point: the nearer point waits longer. No clock is compared.
-        let wait = |at: &Sighting| {
-            let replies = exchange.replies.iter().map(|(s, _)| s).chain(exchange.errors.iter().map(|(s, ..)| s));
-            replies.filter(|s| s.point == at.point).map(|s| s.own.0.saturating_sub(at.own.0)).next()
-        };
-        if let (Some(wait_a), Some(wait_b)) = (wait(a), wait(b)) {
+        // The nearer point waits longer for the reply. No clock is compared with another.
+        if let (Some(wait_a), Some(wait_b)) = (exchange.wait_s(a.point), exchange.wait_s(b.point)) {
             pair.transit.0 += u64::from(wait_a > wait_b);
             pair.transit.1 += u64::from(wait_a < wait_b);
         }
@@ -110,7 +114,7 @@ impl Traces {
 
     /// The order of the points on the way from each client to each server.
     #[must_use]
-    pub fn routes(&self) -> Routes {
+    pub fn routes(&self, scene: &Scene) -> Routes {
         let mut seen: BTreeMap<(IpAddr, IpAddr), Points> = BTreeMap::new();
         for (trace, _) in self.iter() {
             seen.entry((trace.server, trace.client)).or_default().0 |= trace.requests.0;
@@ -127,7 +131,12 @@ impl Traces {
             ranked.sort_unstable();
             routes.ways.insert(way, ranked.into_iter().map(|(_, point)| point).collect());
         }
-        routes.extend();
+        let good = |t: &Trace| !matches!(t.fate, Fate::Silent | Fate::Error(..) | Fate::Cut | Fate::Symmetric);
+        for (trace, _) in order.traces.iter().filter(|(t, _)| good(t)) {
+            let missed = scene.points().map(|(point, _)| point).filter(|point| !trace.requests.contains(*point));
+            routes.unreliable.extend(missed.map(|point| (trace.server, point)));
+        }
+        routes.extend(scene);
         let beside = order.known.into_iter().filter(|(_, relation)| *relation == Relation::Beside);
         routes.beside = beside.map(|(key, _)| key).collect();
         routes
@@ -211,6 +220,8 @@ pub struct Routes {
     ways: BTreeMap<(IpAddr, IpAddr), Vec<PointId>>,
     /// Points beside each other: what one does not see may have passed the other.
     beside: BTreeSet<(IpAddr, PointId, PointId)>,
+    /// Points that missed a request which was answered.
+    unreliable: BTreeSet<(IpAddr, PointId)>,
 }
 
 impl Routes {
@@ -236,8 +247,9 @@ impl Routes {
         self.beside.contains(&(server, a.min(b), a.max(b)))
     }
 
-    /// Where a client's requests were never seen beyond some point, other clients' routes through it go on.
-    fn extend(&mut self) {
+    /// Where a client's requests were never seen beyond some point, other clients' routes through it go on; else
+    /// they should have been seen at the other interface of the same host, if it was captured and saw nothing.
+    fn extend(&mut self, scene: &Scene) {
         let known = self.ways.clone();
         for ((server, _), route) in &mut self.ways {
             let Some(last) = route.last().copied() else { continue };
@@ -247,6 +259,11 @@ impl Routes {
             });
             let longest = onward.max_by_key(|rest| rest.len()).unwrap_or_default();
             route.extend(longest.iter().filter(|p| !route.contains(p)).copied().collect::<Vec<_>>());
+            if route.last() == Some(&last) {
+                let blank = |p: &PointId| *p != last && scene.same_host(*p, last) && !route.contains(p);
+                let silent = |p: &PointId| !self.unreliable.contains(&(*server, *p));
+                route.extend(scene.points().map(|(p, _)| p).find(|p| blank(p) && silent(p)));
+            }
         }
     }
 }
@@ -271,6 +288,9 @@ pub enum Locus {
     Device(PointId, PointId, Direction),
     /// They are seen at this point last; nothing further on was recording.
     Beyond(PointId, Direction),
+    /// The answer comes late: it is in time at the first point and late at the second, or (`None`) late already at
+    /// the point furthest on.
+    Late(Option<(PointId, PointId)>),
     /// An answer comes, but not the one that was asked for.
     Answered(Fate),
 }
@@ -309,15 +329,16 @@ impl Traces {
     #[must_use]
     pub fn symptoms(&self, routes: &Routes, scene: &Scene) -> Vec<Symptom> {
         let mut symptoms: BTreeMap<(IpAddr, Locus), Symptom> = BTreeMap::new();
-        for (trace, count) in self.iter() {
-            let Some(locus) = trace.locus(routes, scene) else { continue };
+        let traces: Vec<_> = self.iter().map(|(trace, count)| (trace, count, trace.locus(routes, scene))).collect();
+        for (trace, count, locus) in &traces {
+            let Some(locus) = *locus else { continue };
             let empty = || Symptom { server: trace.server, locus, lost: BTreeMap::new(), reached: BTreeMap::new() };
             let symptom = symptoms.entry((trace.server, locus)).or_insert_with(empty);
-            symptom.lost.entry(trace.client).or_default().add(count);
+            symptom.lost.entry(trace.client).or_default().add(*count);
         }
-        for (trace, count) in self.iter().filter(|(t, _)| !matches!(t.fate, Fate::Cut | Fate::Symmetric)) {
+        for (trace, count, locus) in traces.iter().filter(|(t, ..)| !matches!(t.fate, Fate::Cut | Fate::Symmetric)) {
             for symptom in symptoms.values_mut().filter(|s| s.server == trace.server) {
-                if trace.reaches(symptom.locus) {
+                if *locus == Some(symptom.locus) || trace.passes(symptom.locus) {
                     *symptom.reached.entry(trace.client).or_default() += count.n;
                 }
             }
@@ -386,7 +407,11 @@ impl Trace {
                 let last = route.iter().rposition(|p| self.requests.contains(*p))?;
                 let at = route[last];
                 let mut onward = route[last + 1..].iter().copied();
-                Some(match onward.find(|p| self.covered.contains(*p) && !beside(at, *p)) {
+                let next = route.get(last + 1).copied().filter(|p| {
+                    // Two interfaces of one host are recorded together, unless something answered has passed unseen.
+                    scene.same_host(at, *p) && !routes.unreliable.contains(&(self.server, *p))
+                });
+                Some(match onward.find(|p| self.covered.contains(*p) && !beside(at, *p)).or(next) {
                     Some(missing) => between(at, missing, Direction::ToServer, scene),
                     None if last + 1 == route.len() && scene.is_at_server(at, self.server) => Locus::Server(at),
                     None => Locus::Beyond(at, Direction::ToServer),
@@ -402,6 +427,11 @@ impl Trace {
                 match missing.next() {
                     Some(missing) => Some(between(route[back], missing, Direction::ToClient, scene)),
                     None if self.fate == Fate::Answered => None,
+                    None if self.fate == Fate::Late => {
+                        let seen: Vec<PointId> = route.iter().copied().filter(|p| self.replies.contains(*p)).collect();
+                        let step = seen.windows(2).find(|w| self.slow.contains(w[0]) && !self.slow.contains(w[1]));
+                        Some(Locus::Late(step.map(|w| (w[1], w[0]))))
+                    }
                     None => Some(Locus::Answered(self.fate)),
                 }
             }
@@ -409,18 +439,18 @@ impl Trace {
         }
     }
 
-    /// Whether this request (or its reply) came as far as `locus`.
-    fn reaches(&self, locus: Locus) -> bool {
+    /// Whether this request (or its reply) came past `locus`.
+    fn passes(&self, locus: Locus) -> bool {
         match locus {
             Locus::Server(at) | Locus::Beyond(at, Direction::ToServer) => self.requests.contains(at),
             Locus::Segment(from, to, Direction::ToServer) | Locus::Device(from, to, Direction::ToServer) => {
-                self.requests.contains(from) && (self.requests.contains(to) || self.covered.contains(to))
+                self.requests.contains(from) && self.requests.contains(to)
             }
             Locus::Segment(from, to, Direction::ToClient) | Locus::Device(from, to, Direction::ToClient) => {
-                self.replies.contains(from) && self.requests.contains(to)
+                self.replies.contains(from) && self.replies.contains(to)
             }
             Locus::Beyond(at, Direction::ToClient) => self.replies.contains(at),
-            Locus::Answered(_) => true,
+            Locus::Answered(_) | Locus::Late(_) => true,
         }
     }
 }
