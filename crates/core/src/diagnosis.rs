@@ -142,7 +142,9 @@ pub fn diagnose(rules: &Summaries, scene: &mut Scene) -> Diagnosis {
         let near_hops = hops.get(&case.symptom.server).map_or(&[][..], Vec::as_slice);
         for (cause, probability) in rank(&causes, case) {
             verdicts.take(case, cause, probability);
-            if cause.kind == Kind::Fault && probability >= MENTION {
+            // Where the place is unknown, only what is claimed is worth a word here; the rest is undecided.
+            let least = if case.locus == "beyond" { CLAIM } else { MENTION };
+            if cause.kind == Kind::Fault && probability >= least {
                 merge(&mut out.diagnoses, claim(cause, probability, case, rules, scene, &seen));
             }
         }

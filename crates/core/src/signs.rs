@@ -280,8 +280,7 @@ impl Examiner<'_> {
         if contrasts.tried.iter().any(|c| LENGTHS.contains(&c.name)) {
             holds.push(("a-length-separates", others.iter().any(|name| LENGTHS.contains(name))));
         }
-        let worst = contrasts.ports.iter().filter(|(_, c)| !ports.is_empty() && c.lost > 0).max_by_key(|(_, c)| c.lost);
-        case.bad_port = worst.map(|(port, _)| *port);
+        case.bad_port = contrasts.worst_port();
         holds.into_iter().for_each(|(name, is)| case.hold(name, is, id));
     }
 

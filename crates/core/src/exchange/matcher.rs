@@ -109,7 +109,7 @@ impl Matcher {
     }
 
     /// Takes the next packet in the order of the common scale; exchanges that are complete go to `done`.
-    pub fn packet(&mut self, packet: &Packet, point: PointId, done: &mut impl FnMut(Exchange)) {
+    pub fn packet(&mut self, packet: &Packet, point: PointId, done: &mut impl FnMut(&Exchange)) {
         let time = self.alignment.common(point, packet.time);
         // A stamp far in the past is a clock that was set back: it goes on from there.
         if time > self.now || self.now.0.saturating_sub(time.0) > HORIZON {
@@ -139,7 +139,7 @@ impl Matcher {
     }
 
     /// Hands on all that is still open: nothing follows.
-    pub fn finish(&mut self, done: &mut impl FnMut(Exchange)) {
+    pub fn finish(&mut self, done: &mut impl FnMut(&Exchange)) {
         while let Some(slot) = self.old.pop_front().or_else(|| self.young.pop_front()) {
             self.close(slot, done);
         }
@@ -148,7 +148,7 @@ impl Matcher {
         self.orphan_ages.clear();
     }
 
-    fn request(&mut self, packet: &Packet, seen: Sighting, done: &mut impl FnMut(Exchange)) {
+    fn request(&mut self, packet: &Packet, seen: Sighting, done: &mut impl FnMut(&Exchange)) {
         let strong = packet.ntp.is_whole() && packet.ntp.transmit() != 0;
         let key = if strong { packet.ntp.transmit() } else { weak_key(packet.source, packet.destination) };
         let head = self.index.get(&key).copied().unwrap_or(NONE);
@@ -175,32 +175,16 @@ impl Matcher {
                 self.close(slot, done);
             }
         }
-        let exchange = Exchange {
-            requests: smallvec![seen],
-            replies: smallvec![],
-            errors: smallvec![],
-            header: packet.ntp,
-            length: packet.length,
-            tail: packet.tail,
-            covered: Points::default(),
-            duplicate_requests: 0,
-            duplicate_replies: 0,
-            weak: !strong || head != NONE,
-            interleaved: false,
-        };
         // Closing may have taken the head of this key's chain.
         let next = self.index.get(&key).copied().unwrap_or(NONE);
-        let slot = Slot { exchange, key, start: seen.time, next };
-        let number = match self.free.pop() {
-            Some(number) => {
-                self.slots[number as usize] = slot;
-                number
-            }
-            None => {
-                self.slots.push(slot);
-                (self.slots.len() - 1) as u32
-            }
-        };
+        let number = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot { exchange: Exchange::of(packet, seen), key, start: seen.time, next });
+            (self.slots.len() - 1) as u32
+        });
+        let slot = &mut self.slots[number as usize];
+        (slot.key, slot.start, slot.next) = (key, seen.time, next);
+        slot.exchange.begin(packet, seen);
+        slot.exchange.weak = !strong || head != NONE;
         self.index.insert(key, number);
         self.young.push_back(number);
         // A point whose clock is a little ahead can show the reply first.
@@ -266,7 +250,7 @@ impl Matcher {
     }
 
     /// Hands on what is old enough.
-    fn expire(&mut self, done: &mut impl FnMut(Exchange)) {
+    fn expire(&mut self, done: &mut impl FnMut(&Exchange)) {
         while let Some(&slot) = self.young.front()
             && self.age(self.slots[slot as usize].start) > GRACE
         {
@@ -299,7 +283,7 @@ impl Matcher {
         }
     }
 
-    fn close(&mut self, number: u32, done: &mut impl FnMut(Exchange)) {
+    fn close(&mut self, number: u32, done: &mut impl FnMut(&Exchange)) {
         let Slot { key, start, next, .. } = self.slots[number as usize];
         let head = self.index.get(&key).copied().unwrap_or(NONE);
         if head == number {
@@ -336,8 +320,9 @@ impl Matcher {
         } else {
             Points::default()
         };
+        exchange.fate = exchange.judge();
+        done(exchange);
         self.free.push(number);
-        done(std::mem::replace(exchange, exchange.emptied()));
     }
 }
 
@@ -437,9 +422,34 @@ impl Exchange {
         }
     }
 
-    /// What is left in a slot after its exchange was handed on.
-    fn emptied(&self) -> Exchange {
-        Exchange { requests: smallvec![self.requests[0]], replies: smallvec![], errors: smallvec![], ..*self }
+    /// A request that was just seen for the first time.
+    fn of(packet: &Packet, seen: Sighting) -> Exchange {
+        Exchange {
+            requests: smallvec![seen],
+            replies: smallvec![],
+            errors: Vec::new(),
+            header: packet.ntp,
+            length: packet.length,
+            tail: packet.tail,
+            covered: Points::default(),
+            duplicate_requests: 0,
+            duplicate_replies: 0,
+            fate: super::Fate::Cut,
+            weak: false,
+            interleaved: false,
+        }
+    }
+
+    /// Makes the same of an exchange that was handed on, in its memory.
+    fn begin(&mut self, packet: &Packet, seen: Sighting) {
+        self.requests.clear();
+        self.requests.push(seen);
+        self.replies.clear();
+        self.errors.clear();
+        (self.header, self.length, self.tail) = (packet.ntp, packet.length, packet.tail);
+        self.covered = Points::default();
+        (self.duplicate_requests, self.duplicate_replies) = (0, 0);
+        (self.weak, self.interleaved) = (false, false);
     }
 }
 

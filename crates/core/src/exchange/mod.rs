@@ -107,7 +107,7 @@ pub struct Exchange {
     /// Where replies were seen.
     pub replies: SmallVec<[(Sighting, Answer); 2]>,
     /// ICMP errors that quote the request: where seen, who sent it, what it says.
-    pub errors: SmallVec<[(Sighting, IpAddr, IcmpError); 1]>,
+    pub errors: Vec<(Sighting, IpAddr, IcmpError)>,
     /// The request's header.
     pub header: ntp::Header,
     /// The request's length in bytes (UDP payload).
@@ -120,6 +120,8 @@ pub struct Exchange {
     pub duplicate_requests: u16,
     /// Sightings of a reply beyond the first at the same point.
     pub duplicate_replies: u16,
+    /// What became of it.
+    pub fate: Fate,
     /// The transmit timestamp does not tell this request from others (it is zero, repeated, or not captured).
     pub weak: bool,
     /// The reply's origin timestamp is the request's receive timestamp: interleaved mode (RFC 9769).
@@ -205,9 +207,8 @@ impl Exchange {
         self.wait_s(self.near().point).or_else(|| self.requests.iter().find_map(|s| self.wait_s(s.point)))
     }
 
-    /// What became of it. The best answer that any point saw counts: a reply lost on its way back was still given.
-    #[must_use]
-    pub fn fate(&self) -> Fate {
+    /// Judges what became of it. The best answer that any point saw counts: a reply lost on its way back was given.
+    fn judge(&self) -> Fate {
         let late = || self.response_s().is_some_and(|s| s > LATE_S);
         match self.replies.iter().map(|(_, answer)| *answer).min() {
             Some(Answer::Time) if late() => Fate::Late,

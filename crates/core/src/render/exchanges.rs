@@ -37,7 +37,7 @@ pub fn line(exchange: &Exchange, scene: &Scene, style: Style) -> String {
     let rewritten = (near.source != far.source).then_some(far.source);
     let seen: Vec<String> = exchange.requests.iter().map(|s| scene.point_name(s.point)).collect();
     let answered: Vec<String> = exchange.replies.iter().map(|(s, _)| scene.point_name(s.point)).collect();
-    let fate = exchange.fate();
+    let fate = exchange.fate;
     match style {
         Style::Table => {
             let stamp = jiff::Timestamp::from_nanosecond(i128::from(near.time.0))

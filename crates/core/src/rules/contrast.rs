@@ -88,7 +88,7 @@ impl Cell {
 impl Summary for Tables {
     fn fold(&mut self, material: Material<'_>) {
         let Material::Exchange(exchange) = material else { return };
-        let cell = match exchange.fate() {
+        let cell = match exchange.fate {
             Fate::Silent => Cell { lost: 1, answered: 0 },
             Fate::Answered => Cell { lost: 0, answered: 1 },
             _ => return,
@@ -246,6 +246,14 @@ impl Contrasts {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Contrast> {
         self.tried.iter().find(|c| c.name == name)
+    }
+
+    /// The source port that lost most, of the best set of ports that separates.
+    #[must_use]
+    pub fn worst_port(&self) -> Option<u16> {
+        let set = self.separating().find_map(|c| PORTS.iter().find(|suspect| suspect.name == c.name))?;
+        let inside = self.ports.iter().filter(|(port, cell)| (set.holds)(**port) && cell.lost > 0);
+        inside.max_by_key(|(_, cell)| cell.lost).map(|(port, _)| *port)
     }
 
     /// Whether each client is served always or never, so that *who* can't be told from *what*.

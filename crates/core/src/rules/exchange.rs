@@ -56,7 +56,7 @@ impl Summary for Fates {
         self.interleaved += u64::from(exchange.interleaved);
         self.weak += u64::from(exchange.weak);
         let near = exchange.near();
-        if let Some(count) = self.by_fate.entry((near.destination.0, exchange.fate())) {
+        if let Some(count) = self.by_fate.entry((near.destination.0, exchange.fate)) {
             count.one(near.time, witness(exchange));
         }
     }

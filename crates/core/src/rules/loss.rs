@@ -36,7 +36,7 @@ impl Summary for Losses {
     fn fold(&mut self, material: Material<'_>) {
         match material {
             Material::Exchange(exchange) => {
-                let (fate, near) = (exchange.fate(), exchange.near());
+                let (fate, near) = (exchange.fate, exchange.near());
                 if matches!(fate, Fate::Cut | Fate::Symmetric) {
                     return;
                 }

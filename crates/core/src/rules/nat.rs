@@ -86,7 +86,7 @@ impl Summary for Mappings {
                 };
                 if let Some(outcome) = self.seen.entry(mapping) {
                     outcome.all.one(near.time, far.origin);
-                    outcome.lost += u64::from(exchange.fate() == Fate::Silent);
+                    outcome.lost += u64::from(exchange.fate == Fate::Silent);
                 }
             }
             Material::Row(Row::Event(Event { origin, what })) => match what {

@@ -58,7 +58,7 @@ impl Summary for Traces {
         let trace = Trace {
             server: near.destination.0,
             client: near.source.0,
-            fate: exchange.fate(),
+            fate: exchange.fate,
             requests: exchange.requests.iter().map(|s| s.point).collect(),
             replies: answers.map(|s| s.point).collect(),
             covered: exchange.covered,

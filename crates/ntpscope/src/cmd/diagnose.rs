@@ -15,7 +15,7 @@ pub fn run(args: &Diagnose) -> anyhow::Result<ExitCode> {
     for (host, path) in &args.host {
         files.extend(input::gather(std::slice::from_ref(path), Some(host)));
     }
-    let Reading { mut scene, rules, tally, alignment } = input::read(files, &mut |_, _| Ok(()))?;
+    let Reading { mut scene, rules, tally, alignment } = input::read(&files)?;
     if scene.inputs.iter().all(|input| input.kind.is_empty()) {
         for input in scene.inputs.iter().filter(|i| i.trouble.is_some()) {
             eprintln!("{}: {}", input.name, input.trouble.as_deref().unwrap_or_default());

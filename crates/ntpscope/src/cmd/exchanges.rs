@@ -17,7 +17,7 @@ pub fn run(args: &Exchanges) -> anyhow::Result<ExitCode> {
     let files = input::gather(&args.capture, None);
     let mut out = BufWriter::new(std::io::stdout().lock());
     if args.summary {
-        return summary(args, files, &mut out);
+        return summary(args, &files, &mut out);
     }
     let style = match args.format {
         LineFormat::Table => Style::Table,
@@ -30,11 +30,11 @@ pub fn run(args: &Exchanges) -> anyhow::Result<ExitCode> {
     // Lost requests are known to be lost only later: lines wait until none before them can come.
     let mut waiting: BinaryHeap<Reverse<(i64, String)>> = BinaryHeap::new();
     let mut latest = i64::MIN;
-    let Reading { scene, .. } = input::exchanges(files, &mut |exchange, scene| {
+    let Reading { scene, .. } = input::exchanges(&files, &mut |exchange, scene| {
         let start = exchange.near().time.0;
         latest = latest.max(start);
-        if wanted(args, &exchange) {
-            waiting.push(Reverse((start, line(&exchange, scene, style))));
+        if wanted(args, exchange) {
+            waiting.push(Reverse((start, line(exchange, scene, style))));
         }
         while waiting.peek().is_some_and(|Reverse((time, _))| *time < latest.saturating_sub(HORIZON)) {
             if let Some(Reverse((_, line))) = waiting.pop() {
@@ -50,11 +50,11 @@ pub fn run(args: &Exchanges) -> anyhow::Result<ExitCode> {
     complain(&scene)
 }
 
-fn summary(args: &Exchanges, files: Vec<input::File>, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+fn summary(args: &Exchanges, files: &[input::File], out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let mut fates = Fates::default();
     let Reading { scene, tally, .. } = input::exchanges(files, &mut |exchange, _| {
-        if wanted(args, &exchange) {
-            fates.fold(Material::Exchange(&exchange));
+        if wanted(args, exchange) {
+            fates.fold(Material::Exchange(exchange));
         }
         Ok(())
     })?;
@@ -82,7 +82,7 @@ fn summary(args: &Exchanges, files: Vec<input::File>, out: &mut impl Write) -> a
 
 fn wanted(args: &Exchanges, exchange: &Exchange) -> bool {
     let near = exchange.near();
-    args.fate.as_deref().is_none_or(|fate| exchange.fate().word() == fate)
+    args.fate.as_deref().is_none_or(|fate| exchange.fate.word() == fate)
         && args.host.is_none_or(|host| near.source.0 == host || near.destination.0 == host)
         && args.port.is_none_or(|port| exchange.requests.iter().any(|s| s.source.1 == port))
 }

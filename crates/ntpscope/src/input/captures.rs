@@ -151,8 +151,10 @@ enum Message {
 struct Head {
     id: usize,
     messages: Receiver<Message>,
-    batch: std::vec::IntoIter<Packet>,
-    next: Option<(Packet, PointId)>,
+    batch: Vec<Packet>,
+    at: usize,
+    /// The point of the packet at `at`; `None` when all were read.
+    point: Option<PointId>,
 }
 
 /// Shows all packets to the matcher in the order of the common time scale.
@@ -171,7 +173,7 @@ fn merge(
                 let (sender, messages) = sync_channel(WAITING);
                 let id = *id;
                 scope.spawn(move || decode(&files[id], id, &|message| sender.send(message).is_ok()));
-                Head { id, messages, batch: Vec::new().into_iter(), next: None }
+                Head { id, messages, batch: Vec::new(), at: 0, point: None }
             })
             .collect();
         for head in &mut heads {
@@ -179,16 +181,17 @@ fn merge(
         }
         let mut failed = None;
         loop {
-            let earliest = |head: &&mut Head| {
-                head.next.as_ref().map(|(packet, point)| matcher.alignment().common(*point, packet.time))
-            };
-            let Some(head) = heads.iter_mut().filter(|head| head.next.is_some()).min_by_key(earliest) else { break };
-            if let Some((packet, point)) = head.next.take() {
-                matcher.packet(&packet, point, &mut |exchange| {
+            let clocks = matcher.alignment();
+            let time = |head: &Head| Some(clocks.common(head.point?, head.batch[head.at].time));
+            let earliest = heads.iter().enumerate().filter_map(|(i, head)| Some((time(head)?, i))).min();
+            let Some(head) = earliest.and_then(|(_, i)| heads.get_mut(i)) else { break };
+            if let Some(point) = head.point {
+                matcher.packet(&head.batch[head.at], point, &mut |exchange| {
                     if failed.is_none() {
                         failed = each(exchange, scene).err();
                     }
                 });
+                head.at += 1;
             }
             head.advance(points, scene);
             if failed.is_some() {
@@ -205,21 +208,21 @@ fn merge(
 }
 
 impl Head {
-    /// Fetches the next packet, and notes what is said besides.
+    /// Goes to the next packet of a known point, and notes what is said besides.
     fn advance(&mut self, points: &BTreeMap<(usize, u32), PointId>, scene: &mut Scene) {
         loop {
-            if let Some(packet) = self.batch.next() {
-                if let Some(point) = points.get(&(self.id, packet.interface)) {
-                    self.next = Some((packet, *point));
+            while let Some(packet) = self.batch.get(self.at) {
+                self.point = points.get(&(self.id, packet.interface)).copied();
+                if self.point.is_some() {
                     return;
                 }
-                continue;
+                self.at += 1;
             }
             let input = &mut scene.inputs[self.id];
             match self.messages.recv() {
                 Ok(Message::Packets(batch)) => {
                     input.rows += batch.len() as u64;
-                    self.batch = batch.into_iter();
+                    (self.batch, self.at) = (batch, 0);
                 }
                 Ok(Message::Reject(reject)) => input.reject(reject),
                 Ok(Message::Done(frames, span, format, error)) => {
@@ -228,7 +231,10 @@ impl Head {
                         input.trouble = Some(format!("could be read only to frame {frames}: {error}"));
                     }
                 }
-                Err(_) => return,
+                Err(_) => {
+                    self.point = None;
+                    return;
+                }
             }
         }
     }

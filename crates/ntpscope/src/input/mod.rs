@@ -16,6 +16,7 @@ use ntpscope_core::rules::{Material, Summaries, Summary};
 use ntpscope_core::scene::{Input, Scene};
 use ntpscope_core::text::TextReader;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::sync_channel;
 
 /// Everything that was read.
 pub struct Reading {
@@ -30,30 +31,47 @@ pub struct Reading {
 }
 
 /// What is done with each exchange as it is complete.
-pub type Each<'a> = dyn FnMut(Exchange, &Scene) -> Result<()> + 'a;
+pub type Each<'a> = dyn FnMut(&Exchange, &Scene) -> Result<()> + 'a;
 
-/// Reads all files into the summaries of the rules; `each` is shown every exchange.
-pub fn read(files: Vec<File>, each: &mut Each<'_>) -> Result<Reading> {
-    let (mut scene, kinds) = sniff(&files);
+/// Reads all files into the summaries of the rules.
+pub fn read(files: &[File]) -> Result<Reading> {
+    let (mut scene, kinds) = sniff(files);
     let mut rules = Summaries::default();
-    for (id, input, summaries) in texts(&files, &kinds) {
+    for (id, input, summaries) in texts(files, &kinds) {
         scene.inputs[id] = Input { host: scene.inputs[id].host.take(), ..input };
         rules.merge(summaries);
     }
-    let mut folded = Summaries::default();
-    let mut reading = captures::read(&files, &kinds, scene, &mut |exchange, scene| {
-        folded.fold(Material::Exchange(&exchange));
-        each(exchange, scene)
-    })?;
-    rules.merge(folded);
-    reading.rules = rules;
-    Ok(reading)
+    // Joining and folding each take a thread.
+    std::thread::scope(|scope| {
+        let (sender, batches) = sync_channel::<Vec<Exchange>>(WAITING);
+        let folding = scope.spawn(move || {
+            let mut folded = Summaries::default();
+            batches.iter().flatten().for_each(|exchange| folded.fold(Material::Exchange(&exchange)));
+            folded
+        });
+        let mut batch = Vec::with_capacity(BATCH);
+        let read = captures::read(files, &kinds, scene, &mut |exchange, _| {
+            batch.push(exchange.clone());
+            if batch.len() == BATCH {
+                sender.send(std::mem::replace(&mut batch, Vec::with_capacity(BATCH)))?;
+            }
+            Ok(())
+        });
+        let _ = sender.send(batch);
+        drop(sender);
+        rules.merge(folding.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        Ok(Reading { rules, ..read? })
+    })
 }
 
+/// Exchanges handed to the folding thread at once, and how many such batches may wait.
+const BATCH: usize = 256;
+const WAITING: usize = 4;
+
 /// Reads the captures among the files, and shows every exchange to `each`; no rule is folded.
-pub fn exchanges(files: Vec<File>, each: &mut Each<'_>) -> Result<Reading> {
-    let (scene, kinds) = sniff(&files);
-    captures::read(&files, &kinds, scene, each)
+pub fn exchanges(files: &[File], each: &mut Each<'_>) -> Result<Reading> {
+    let (scene, kinds) = sniff(files);
+    captures::read(files, &kinds, scene, each)
 }
 
 /// Looks at the beginning of each file.
