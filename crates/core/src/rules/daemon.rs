@@ -1,6 +1,6 @@
 //! Rule `daemon`: what the daemons say of themselves: versions, counters and their growth, configuration.
 
-use super::{Material, Summary};
+use super::{Material, Summary, keep_first};
 use crate::model::{Counter, Daemon, Event, InputId, Origin, Row, What};
 use crate::time::Time;
 use crate::version::Version;
@@ -43,18 +43,17 @@ impl Summary for Daemons {
         let said = self.0.entry(origin.input).or_default();
         match what {
             What::Variable { association, name, value } if ASKED.contains(&name) => {
-                if said.variables.len() < MOST_VALUES {
-                    said.variables.insert((association.into(), name.into()), (value.into(), origin));
-                }
+                said.variables.insert((association.into(), name.into()), (value.into(), origin));
             }
-            What::Counter { association, name, value } if said.counters.len() < MOST_VALUES => {
+            What::Counter { association, name, value } => {
                 said.counters.insert((association.into(), name), (value, origin));
             }
-            What::Directive { daemon, keyword, rest } if said.directives.len() < MOST_VALUES => {
+            What::Directive { daemon, keyword, rest } => {
                 said.directives.push(Directive { daemon, keyword: keyword.into(), rest: rest.into(), origin });
             }
-            _ => {}
+            _ => return,
         }
+        said.bound();
     }
 
     fn merge(&mut self, later: Self) {
@@ -63,6 +62,7 @@ impl Summary for Daemons {
             said.variables.extend(other.variables);
             said.counters.extend(other.counters);
             said.directives.extend(other.directives);
+            said.bound();
         }
     }
 }
@@ -126,6 +126,13 @@ impl Daemons {
 }
 
 impl Said {
+    /// Keeps the first keys and lines: which those are does not depend on how the rows were divided.
+    fn bound(&mut self) {
+        keep_first(&mut self.variables, MOST_VALUES);
+        keep_first(&mut self.counters, MOST_VALUES);
+        self.directives.truncate(MOST_VALUES);
+    }
+
     /// The addresses that the daemon uses itself (`dstadr` of its associations), with where that is said.
     pub fn own_addresses(&self) -> impl Iterator<Item = (&str, Origin)> {
         self.variables

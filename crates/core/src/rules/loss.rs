@@ -1,7 +1,7 @@
 //! Rule `loss`: how many polls each source left unanswered, by every witness there is.
 
 use super::exchange::Count;
-use super::{Material, Sampled, Summary};
+use super::{Material, Sampled, Summary, keep_first};
 use crate::exchange::Fate;
 use crate::model::{InputId, Origin, Peer, Row};
 use crate::stats::Share;
@@ -46,8 +46,9 @@ impl Summary for Losses {
                 let lost = if answered.is_some() { Count::default() } else { one };
                 polls.add(Polls { all: one, lost, answered, longest_gap: 0 });
             }
-            Material::Row(Row::Peer(Peer { origin, source, reach, .. })) if self.billboards.len() < MOST_PEERS => {
+            Material::Row(Row::Peer(Peer { origin, source, reach, .. })) => {
                 self.billboards.insert((origin.input, source.into()), (reach, origin));
+                keep_first(&mut self.billboards, MOST_PEERS);
             }
             Material::Row(_) => {}
         }
@@ -56,6 +57,7 @@ impl Summary for Losses {
     fn merge(&mut self, later: Self) {
         self.captured.merge(later.captured, |a, b| a.add(b));
         self.billboards.extend(later.billboards);
+        keep_first(&mut self.billboards, MOST_PEERS);
     }
 }
 

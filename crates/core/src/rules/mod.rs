@@ -13,6 +13,7 @@ pub use sampled::{MOST_ROWS, Sampled};
 use crate::exchange::Exchange;
 use crate::model::{Origin, Row};
 use crate::stats::Share;
+use std::collections::BTreeMap;
 
 /// What a rule can fold: a row as read, or an exchange that was joined from packets.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +31,15 @@ pub trait Summary: Default {
     fn fold(&mut self, material: Material<'_>);
     /// Takes all into account that `later` has; its rows stand after this one's.
     fn merge(&mut self, later: Self);
+}
+
+/// Drops the last keys of a table until no more than `most` are left.
+///
+/// The lowest keys of all that came are kept, so folding and merging keep the same.
+fn keep_first<K: Ord, V>(table: &mut BTreeMap<K, V>, most: usize) {
+    while table.len() > most {
+        table.pop_last();
+    }
 }
 
 /// The summaries of all rules.

@@ -90,10 +90,10 @@ impl Summary for Mappings {
                 }
             }
             Material::Row(Row::Event(Event { origin, what })) => match what {
-                What::Flow(flow) if flow.destination.1 == crate::wire::NTP_PORT && self.flows.len() < MOST_LISTED => {
+                What::Flow(flow) if flow.destination.1 == crate::wire::NTP_PORT => {
                     self.flows.push((flow, origin));
                 }
-                What::Rule(rule) if self.rules.len() + self.drops.len() < MOST_LISTED => match rule.action {
+                What::Rule(rule) => match rule.action {
                     Action::TranslateSource { ports, random } => {
                         self.rules.push((Translation { text: rule.text.into(), ports, random }, origin));
                     }
@@ -106,6 +106,7 @@ impl Summary for Mappings {
             },
             Material::Row(_) => {}
         }
+        self.bound();
     }
 
     fn merge(&mut self, later: Self) {
@@ -116,6 +117,15 @@ impl Summary for Mappings {
         self.flows.extend(later.flows);
         self.rules.extend(later.rules);
         self.drops.extend(later.drops);
+        self.bound();
+    }
+}
+
+impl Mappings {
+    fn bound(&mut self) {
+        self.flows.truncate(MOST_LISTED);
+        self.rules.truncate(MOST_LISTED);
+        self.drops.truncate(MOST_LISTED);
     }
 }
 

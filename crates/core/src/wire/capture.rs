@@ -45,7 +45,6 @@ pub struct Step {
 
 /// What [`CaptureReader::step`] found.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly every item is a packet, and a box for each would cost more")]
 pub enum Item {
     /// An NTP packet.
     Packet(Packet),

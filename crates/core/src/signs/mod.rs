@@ -3,13 +3,15 @@
 //! A sign holds, fails (it could be seen that it does not hold), or is absent because nothing at hand could show it.
 //! Every sign that holds or fails names the findings that say so.
 
-use crate::exchange::{Fate, LATE_S, PointId};
-use crate::model::{Counter, InputId};
+mod daemon;
+mod path;
+
+use crate::exchange::{Fate, PointId};
+use crate::model::InputId;
 use crate::rules::contrast::{Contrast, Contrasts};
-use crate::rules::path::{Direction, Hop, Locus, Routes, Symptom};
+use crate::rules::path::{Direction, Locus, Routes, Symptom};
 use crate::rules::{Evidence, Finding, FindingId, Findings, Measure, Summaries};
 use crate::scene::Scene;
-use crate::stats::Share;
 use crate::version::Version;
 use crate::wire::IcmpError;
 use std::collections::BTreeSet;
@@ -80,9 +82,6 @@ pub struct Case {
     pub bad_port: Option<u16>,
 }
 
-/// What a counter may differ by from what captures say: the daemon's own queries, and the edges of the recording.
-const COUNTER_SLACK: f64 = 0.25;
-
 /// What all the examining needs.
 pub(crate) struct Examiner<'a> {
     pub(crate) rules: &'a Summaries,
@@ -121,61 +120,6 @@ impl Examiner<'_> {
         self.daemon(&mut case);
         self.filters(&mut case);
         Some(case)
-    }
-
-    /// The finding of the symptom itself: how many, where, with an example.
-    fn symptom(&mut self, symptom: &Symptom) -> Option<FindingId> {
-        let total = symptom.total();
-        let (since, example) = total.first?;
-        let share = Share::of(total.n, symptom.came());
-        let scene = self.scene;
-        let (server, name) = (scene.full_name(symptom.server), |p: PointId| scene.point_name(p));
-        let (what, subject) = match symptom.locus {
-            Locus::Server(at) => (
-                format!("requests to {server} arrived at {} and got no reply from it", name(at)),
-                scene.name(symptom.server),
-            ),
-            Locus::Segment(a, b, d) | Locus::Device(a, b, d) => {
-                let packets = if d == Direction::ToServer { "requests to" } else { "replies of" };
-                (
-                    format!("{packets} {server} were seen at {} and not at {}", name(a), name(b)),
-                    format!("{} to {}", name(a), name(b)),
-                )
-            }
-            Locus::Beyond(at, _) => (
-                format!("requests to {server} were last seen at {}; nothing further on was recording", name(at)),
-                name(at),
-            ),
-            Locus::Late(Some((a, b))) => {
-                let (a, b) = (name(a), name(b));
-                (
-                    format!("replies of {server} were in time at {a} and came later than {LATE_S} s at {b}"),
-                    format!("{a} to {b}"),
-                )
-            }
-            Locus::Late(None) => {
-                (format!("replies of {server} came later than {LATE_S} s"), scene.name(symptom.server))
-            }
-            Locus::Answered(fate) => {
-                (format!("requests to {server} {}", answered_words(fate)), scene.name(symptom.server))
-            }
-        };
-        let last = total.last.map(|(_, origin)| origin);
-        let filter = format!("ip.addr == {} && ntp", symptom.server);
-        Some(self.findings.add(Finding {
-            rule: if matches!(symptom.locus, Locus::Answered(_)) { "exchange" } else { "path" },
-            subject,
-            statement: format!("{} {what}; the first at {since}", share.words()),
-            measures: vec![
-                ("lost", Measure::Number(total.n as f64)),
-                ("of", Measure::Number(symptom.came() as f64)),
-                ("share", Measure::Share(share)),
-            ],
-            evidence: Evidence::of(std::iter::once(example).chain(last))?,
-            recipe: Some(format!(
-                "tshark -r CAPTURE -Y '{filter}' -T fields -e frame.number -e udp.srcport -e ntp.xmt -e ntp.org"
-            )),
-        }))
     }
 
     /// What else the server answered.
@@ -291,158 +235,6 @@ impl Examiner<'_> {
             .map_or_else(|| "CAPTURE".into(), |(_, p)| self.scene.input_name(p.input).into())
     }
 
-    /// What the server's daemon says of itself.
-    fn daemon(&mut self, case: &mut Case) {
-        let inputs = self.inputs_of(case.symptom.server);
-        let name = self.scene.full_name(case.symptom.server);
-        if let Some((version, text, origin)) = self.rules.daemon.version(&inputs) {
-            self.findings.add(Finding {
-                rule: "daemon",
-                subject: self.scene.name(case.symptom.server),
-                statement: format!("{name} says that it runs {text}"),
-                measures: vec![("version", Measure::Word(version.to_string()))],
-                evidence: Evidence::at(origin),
-                recipe: None,
-            });
-            case.version = Some(version);
-        }
-        for directive in self.rules.daemon.directives(&inputs) {
-            let words: Vec<&str> = directive.rest.split_whitespace().collect();
-            let sign = match directive.keyword.as_str() {
-                "restrict" if words.iter().any(|w| matches!(*w, "ignore" | "noserve")) => "ignore-configured",
-                "deny" => "ignore-configured",
-                "restrict" if words.contains(&"limited") => "limit-configured",
-                "ratelimit" | "discard" => "limit-configured",
-                _ => continue,
-            };
-            let id = self.findings.add(Finding {
-                rule: "daemon",
-                subject: self.scene.name(case.symptom.server),
-                statement: format!("{name} is configured with \"{} {}\"", directive.keyword, directive.rest),
-                measures: vec![],
-                evidence: Evidence::at(directive.origin),
-                recipe: None,
-            });
-            case.hold(sign, true, id);
-        }
-        let Some((span, lost, answered)) = self.traffic(case) else { return };
-        // What captures let expect in the time between the two looks.
-        let expected = |n: u64, over_s: u64| n as f64 * over_s as f64 / span.max(1.0);
-        for (counter, sign, words) in [
-            (Counter::BadFormat, "bad-format-grew", "bad length or format"),
-            (Counter::Limited, "limited-grew", "rate limited"),
-            (Counter::Restricted, "restricted-grew", "restricted"),
-        ] {
-            let Some(growth) = self.rules.daemon.growth(&inputs, counter) else { continue };
-            let expect = expected(lost, growth.over_s);
-            let (earlier, later) = growth.looks;
-            let id = self.findings.add(Finding {
-                rule: "daemon",
-                subject: self.scene.name(case.symptom.server),
-                statement: format!(
-                    "{name} counted {} packets as \"{words}\" within {} s; at the captured rate {expect:.0} requests were lost in that time",
-                    growth.by, growth.over_s
-                ),
-                measures: vec![("grew", Measure::Number(growth.by as f64)), ("expected", Measure::Number(expect))],
-                evidence: Evidence::of([later, earlier]).unwrap_or(Evidence::at(later)),
-                recipe: Some("ntpq -c sysstats".into()),
-            });
-            case.hold("daemon-is-there", true, id);
-            let agrees = growth.by as f64 >= expect * (1.0 - COUNTER_SLACK) - 2.0 && growth.by > 0;
-            if agrees || (growth.by as f64) < expect * COUNTER_SLACK {
-                case.hold(sign, agrees, id);
-            }
-        }
-        if let Some(growth) = self.rules.daemon.growth(&inputs, Counter::Received) {
-            let (all, good) = (expected(lost + answered, growth.over_s), expected(answered, growth.over_s));
-            let (earlier, later) = growth.looks;
-            let id = self.findings.add(Finding {
-                rule: "daemon",
-                subject: self.scene.name(case.symptom.server),
-                statement: format!(
-                    "{name} received {} packets within {} s; at the captured rate {all:.0} requests arrived in that time, {good:.0} of them were answered",
-                    growth.by, growth.over_s
-                ),
-                measures: vec![("received", Measure::Number(growth.by as f64)), ("arrived", Measure::Number(all))],
-                evidence: Evidence::of([later, earlier]).unwrap_or(Evidence::at(later)),
-                recipe: Some("ntpq -c sysstats".into()),
-            });
-            // ntpq's own queries count too, so a daemon that got the requests can only have counted more.
-            let missed = (growth.by as f64) < good + (all - good) * 0.5;
-            if all - good >= 4.0 && case.locus == "server" {
-                case.hold("daemon-missed-them", missed, id);
-            }
-        }
-    }
-
-    /// Seconds of capture, and requests to the server that were lost and answered in it.
-    fn traffic(&self, case: &Case) -> Option<(f64, u64, u64)> {
-        let (mut lost, mut answered, mut from, mut to) = (0, 0, None, None);
-        for (_, fate, count) in self.rules.exchange.iter().filter(|(s, ..)| *s == case.symptom.server) {
-            match fate {
-                Fate::Silent => lost += count.n,
-                Fate::Answered | Fate::Kiss(_) | Fate::Late | Fate::Unsynchronised => answered += count.n,
-                _ => continue,
-            }
-            from = [from, count.first.map(|(t, _)| t)].into_iter().flatten().min();
-            to = to.max(count.last.map(|(t, _)| t));
-        }
-        Some((to?.since_s(from?), lost, answered))
-    }
-
-    /// Rules of packet filters that drop by source port.
-    fn filters(&mut self, case: &mut Case) {
-        let mut hosts: Vec<String> = vec![self.scene.name(case.symptom.server)];
-        if let Some((from, _)) = ends(case.symptom.locus) {
-            hosts.extend(self.scene.host_of_point(from).map(str::to_owned));
-        }
-        for host in hosts {
-            let inputs = self.scene.inputs_of(&host);
-            let by_port =
-                |text: &str| ["sport", "--sport"].iter().any(|w| text.split_whitespace().any(|word| word == *w));
-            let found = self.rules.nat.drops(&inputs).filter(|(rule, _)| by_port(&rule.text));
-            // The same rule is listed at every look; the one that counted most is the latest.
-            let Some((rule, origin)) = found.max_by_key(|(rule, _)| rule.packets) else { continue };
-            let id = self.findings.add(Finding {
-                rule: "nat",
-                subject: host.clone(),
-                statement: format!("{host}'s packet filter has the rule \"{}\" (hook {})", rule.text, rule.hook),
-                measures: rule.packets.map(|n| ("packets", Measure::Number(n as f64))).into_iter().collect(),
-                evidence: Evidence::at(*origin),
-                recipe: Some("nft list ruleset".into()),
-            });
-            case.hold("port-rule", true, id);
-        }
-    }
-
-    /// How much each hop loses: what rules the path out, or in.
-    pub(crate) fn hops(&mut self, server: IpAddr) -> Vec<(Hop, FindingId)> {
-        let mut told = Vec::new();
-        for hop in self.rules.path.hops(self.routes, server) {
-            let of = |(t, count): (crate::rules::path::Trace, crate::rules::exchange::Count)| {
-                (t.server == server && t.requests.contains(hop.from)).then_some(count.first?.1)
-            };
-            let Some(evidence) = Evidence::of(self.rules.path.iter().filter_map(of).take(2)) else { continue };
-            let share = Share::of(hop.lost, hop.came);
-            let (from, to) = (self.scene.point_name(hop.from), self.scene.point_name(hop.to));
-            let packets = if hop.direction == Direction::ToServer { "requests to" } else { "replies of" };
-            let id = self.findings.add(Finding {
-                rule: "path",
-                subject: format!("{from} to {to}"),
-                statement: format!(
-                    "{} {packets} {} were lost from {from} to {to}",
-                    share.words(),
-                    self.scene.full_name(server)
-                ),
-                measures: vec![("lost", Measure::Number(hop.lost as f64)), ("share", Measure::Share(share))],
-                evidence,
-                recipe: Some(format!("ntpscope exchanges {} {}", self.capture_of(hop.from), self.capture_of(hop.to))),
-            });
-            told.push((hop, id));
-        }
-        told
-    }
-
     fn inputs_of(&self, address: IpAddr) -> Vec<InputId> {
         self.scene.inputs_of(&self.scene.name(address))
     }
@@ -514,16 +306,5 @@ fn locus_name(locus: Locus) -> &'static str {
             Fate::Unsynchronised => "unsynchronised",
             _ => "error",
         },
-    }
-}
-
-fn answered_words(fate: Fate) -> String {
-    match fate {
-        Fate::Kiss(code) => format!("were answered with kiss-o'-death {}", String::from_utf8_lossy(&code)),
-        Fate::Elsewhere(from) => format!("were answered from {from}, which was not asked"),
-        Fate::Misdirected(to) => format!("were answered to {to}, which had not asked"),
-        Fate::Unsynchronised => "were answered with \"not synchronised\"".into(),
-        Fate::Error(error, from) => format!("were answered with {} by {from}", error.words()),
-        other => format!("are {}", other.word()),
     }
 }

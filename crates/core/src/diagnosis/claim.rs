@@ -1,0 +1,178 @@
+//! What is said of a cause that is claimed: its place, whom it harms, what mends it.
+
+use super::rank::sign;
+use super::rewrite::Rewrite;
+use super::{Claim, Diagnosis, Place, SUFFERS, harmed};
+use crate::causes::{self, Cause, Kind};
+use crate::rules::contrast::HIGH;
+use crate::rules::loss::Polls;
+use crate::rules::path::Locus;
+use crate::rules::{Evidence, Finding, Findings, Measure, Summaries};
+use crate::scene::Scene;
+use crate::signs::{Case, ends};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+/// The names of those whom a case harms, as far as `cause` explains it: where a set of requests speaks for the cause,
+/// those whose requests are in the set.
+pub(super) fn sufferers(cause: Option<&Cause>, case: &Case, rules: &Summaries, scene: &Scene) -> BTreeSet<String> {
+    let speaks = |name: &str| {
+        let counts = |w: &&causes::Weight| w.holds > 0.0 && sign(case, &w.name).is_some_and(|s| s.holds);
+        cause.is_some_and(|c| c.signs.iter().filter(counts).any(|w| w.name == name))
+    };
+    let (ports, lengths) = (speaks("a-port-separates"), speaks("a-length-separates"));
+    let set = case.contrasts.separating().find(|contrast| match contrast.name {
+        name if name.starts_with("port-") => ports || speaks(name),
+        _ => lengths,
+    });
+    let named = |client: &IpAddr| set.is_none_or(|set| set.clients.contains(client));
+    let clients = harmed(&case.symptom, SUFFERS).filter(named).flat_map(|client| behind(client, case, rules));
+    clients.map(|client| scene.name(client)).collect()
+}
+
+/// The clients behind an address: where it is a NAT's, those whose mappings lost requests, as its table lists them.
+fn behind(client: IpAddr, case: &Case, rules: &Summaries) -> BTreeSet<IpAddr> {
+    let ports = &case.contrasts.ports;
+    // Without ports to go by, all behind the address are meant.
+    let lost = |port: u16| ports.is_empty() || ports.get(&port.min(HIGH)).is_some_and(|cell| cell.lost > 0);
+    let flows = rules.nat.flows().iter().map(|(flow, _)| flow).filter(|f| f.destination.0 == case.symptom.server);
+    let own = flows.filter(|f| f.reply_destination.0 == client && f.source.0 != client && lost(f.reply_destination.1));
+    let inside: BTreeSet<IpAddr> = own.map(|flow| flow.source.0).collect();
+    if inside.is_empty() { BTreeSet::from([client]) } else { inside }
+}
+
+pub(super) fn claim(
+    cause: &Cause,
+    probability: f64,
+    case: &Case,
+    rules: &Summaries,
+    scene: &Scene,
+    rewrites: &[Rewrite],
+) -> Claim {
+    let symptom = &case.symptom;
+    let place = place(case, scene);
+    let rewriter =
+        rewrites.iter().find(|r| r.mapping.server == symptom.server && symptom.lost.contains_key(&r.mapping.inside.0));
+    let device = match (&place, rewriter) {
+        (Place::Device(name, _), _) => name.clone(),
+        (_, Some(rewrite)) => rewrite.device.clone(),
+        _ => "the NAT".into(),
+    };
+    let (from, to) = match &place {
+        Place::Segment(from, to, _) | Place::Device(_, Some((from, to))) => (from.clone(), to.clone()),
+        _ => Default::default(),
+    };
+    let server = scene.name(symptom.server);
+    let port = case.bad_port.unwrap_or(1).to_string();
+    let fill = |text: &String| {
+        let pairs = [
+            ("{server}", server.as_str()),
+            ("{address}", &symptom.server.to_string()),
+            ("{device}", &device),
+            ("{from}", &from),
+            ("{to}", &to),
+            ("{place}", &place.words()),
+            ("{port}", &port),
+        ];
+        pairs.iter().fold(text.clone(), |text, (key, value)| text.replace(key, value))
+    };
+    let mut explains = BTreeSet::from([case.found]);
+    for weight in &cause.signs {
+        explains.extend(
+            sign(case, &weight.name).filter(|s| s.holds && weight.holds > 0.0).iter().flat_map(|s| s.by.iter()),
+        );
+    }
+    let provoked_by = rewriter.filter(|_| cause.provoked_by_nat).map(|rewrite| {
+        explains.insert(rewrite.found);
+        rewrite.device.clone()
+    });
+    let total = symptom.total();
+    Claim {
+        cause: cause.id.clone(),
+        kind: cause.kind,
+        server: symptom.server,
+        probability,
+        title: fill(&cause.title),
+        place: place.clone(),
+        provoked_by,
+        affected: sufferers(Some(cause), case, rules, scene),
+        since: total.first.map(|(time, _)| time),
+        last: total.last.map(|(time, _)| time),
+        explains,
+        remedy: cause.remedy.iter().map(fill).collect(),
+        confirm: cause.confirm.iter().map(fill).collect(),
+        sources: cause.sources.clone(),
+    }
+}
+
+fn place(case: &Case, scene: &Scene) -> Place {
+    let names = |(a, b)| (scene.point_name(a), scene.point_name(b));
+    match case.symptom.locus {
+        Locus::Segment(a, b, direction) => Place::Segment(scene.point_name(a), scene.point_name(b), Some(direction)),
+        Locus::Late(Some((a, b))) if !scene.same_host(a, b) => {
+            Place::Segment(scene.point_name(a), scene.point_name(b), None)
+        }
+        Locus::Device(a, b, _) | Locus::Late(Some((a, b))) => {
+            let host = scene.host_of_point(a).map_or_else(|| scene.point_name(a), str::to_owned);
+            Place::Device(host, ends(case.symptom.locus).map(names).or(Some(names((a, b)))))
+        }
+        _ => Place::Server(scene.name(case.symptom.server), case.symptom.server),
+    }
+}
+
+/// One diagnosis per cause and place.
+pub(super) fn merge(diagnoses: &mut Vec<Claim>, claim: Claim) {
+    match diagnoses.iter_mut().find(|d| d.cause == claim.cause && d.place == claim.place) {
+        Some(known) => {
+            known.probability = known.probability.max(claim.probability);
+            known.affected.extend(claim.affected);
+            known.explains.extend(claim.explains);
+            known.since = [known.since, claim.since].into_iter().flatten().min();
+            known.last = known.last.max(claim.last);
+        }
+        None => diagnoses.push(claim),
+    }
+}
+
+/// Clients whose losses are told one by one; the fault's own numbers speak for the rest.
+const MOST_LOSSES: usize = 6;
+
+/// What each client that suffers has lost, by every witness.
+pub(super) fn losses(rules: &Summaries, scene: &Scene, findings: &mut Findings, out: &mut Diagnosis) {
+    let mut captured: Vec<_> = rules.loss.captured().filter(|(_, polls)| polls.lost.n > 0).collect();
+    captured.sort_by_key(|(_, polls)| std::cmp::Reverse(polls.lost.n));
+    let mut told = BTreeMap::new();
+    for fault in out.diagnoses.iter_mut().filter(|d| d.kind == Kind::Fault) {
+        let harmed = |client: IpAddr| fault.affected.contains(&scene.name(client));
+        let own = captured.iter().filter(|((server, client), _)| *server == fault.server && harmed(*client));
+        let ways: Vec<_> = own.take(MOST_LOSSES).collect();
+        for (way, polls) in ways {
+            let Some(finding) = loss(*way, polls, rules, scene) else { continue };
+            fault.explains.insert(*told.entry(*way).or_insert_with(|| findings.add(finding)));
+        }
+    }
+}
+
+fn loss((server, client): (IpAddr, IpAddr), polls: &Polls, rules: &Summaries, scene: &Scene) -> Option<Finding> {
+    let (_, origin) = polls.lost.first?;
+    let inputs = scene.inputs_of(&scene.name(client));
+    let reach = rules.loss.reach(&inputs, &server.to_string()).last();
+    let also = reach.map_or(String::new(), |(reach, _)| format!("; its own billboard shows reach {reach:03o}"));
+    Some(Finding {
+        rule: "loss",
+        subject: format!("{} to {}", scene.name(client), scene.name(server)),
+        statement: format!(
+            "{} got no good answer to {} requests to {}; the longest silence was {:.0} s{also}",
+            scene.full_name(client),
+            polls.share().words(),
+            scene.full_name(server),
+            polls.longest_silence_s()
+        ),
+        measures: vec![
+            ("share", Measure::Share(polls.share())),
+            ("longest_silence_s", Measure::Number(polls.longest_silence_s())),
+        ],
+        evidence: Evidence::of(std::iter::once(origin).chain(reach.map(|(_, o)| o)))?,
+        recipe: Some(format!("ntpscope exchanges --host {client} CAPTURE")),
+    })
+}

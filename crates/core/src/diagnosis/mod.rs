@@ -1,0 +1,177 @@
+//! From findings to causes: what explains the symptoms, how probably, what is ruled out, what stays open.
+
+mod claim;
+mod rank;
+mod rewrite;
+
+use crate::causes::{self, Kind};
+use crate::rules::path::{Direction, Hop, Symptom};
+use crate::rules::{FindingId, Findings, Summaries};
+use crate::scene::Scene;
+use crate::signs::{Case, Examiner};
+use crate::stats::Share;
+use crate::time::Time;
+use claim::{claim, losses, merge, sufferers};
+use rank::{Verdicts, rank};
+use rewrite::{Rewrite, Rewrites, risks};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+/// From here up a fault is claimed.
+pub const CLAIM: f64 = 0.5;
+
+/// Below this a cause is not worth a word among the diagnoses.
+const MENTION: f64 = 0.2;
+
+/// When a symptom is worth explaining.
+struct Limits {
+    /// Fewest lost requests.
+    lost: u64,
+    /// Lowest end of the interval of the lost share. Public paths lose a per cent or two and NTP does not mind.
+    share: f64,
+}
+
+/// Of all requests to a server.
+const LIMITS: Limits = Limits { lost: 3, share: 0.02 };
+
+/// Of the requests of one client among many: more is asked for, since the worst of many looks bad by chance.
+const ONE_CLIENT: Limits = Limits { lost: 5, share: 0.1 };
+
+/// A client suffers from a fault that is there from so much on.
+const SUFFERS: Limits = Limits { lost: 2, share: 0.02 };
+
+impl Limits {
+    fn met(&self, lost: u64, came: u64) -> bool {
+        lost >= self.lost && Share::of(lost, came).interval().0 >= self.share
+    }
+}
+
+/// Everything that a report says.
+#[derive(Clone, Debug, Default)]
+pub struct Diagnosis {
+    /// What is wrong, the most probable first; then risks and notes.
+    pub diagnoses: Vec<Claim>,
+    /// What was measured.
+    pub findings: Findings,
+    /// Causes that could not have survived what was measured: which, of which server's requests, and by what.
+    pub ruled_out: Vec<(String, Vec<FindingId>)>,
+    /// Causes that the evidence can neither claim nor rule out, with what would decide.
+    pub undecided: Vec<(String, String)>,
+    /// Requests seen, and those answered well, of those whose fate is known.
+    pub answered: Share,
+}
+
+/// One cause at one place.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// Its id.
+    pub cause: String,
+    /// Fault, risk or note.
+    pub kind: Kind,
+    /// Whose requests are concerned.
+    pub server: IpAddr,
+    /// How probable it is.
+    pub probability: f64,
+    /// What is wrong, in one sentence.
+    pub title: String,
+    /// Where.
+    pub place: Place,
+    /// The device that brings it about, where another does.
+    pub provoked_by: Option<String>,
+    /// The hosts that suffer.
+    pub affected: BTreeSet<String>,
+    /// First instance.
+    pub since: Option<Time>,
+    /// Last instance.
+    pub last: Option<Time>,
+    /// The findings that it explains.
+    pub explains: BTreeSet<FindingId>,
+    /// What mends it.
+    pub remedy: Vec<String>,
+    /// What confirms it.
+    pub confirm: Vec<String>,
+    /// Where it is documented.
+    pub sources: Vec<String>,
+}
+
+/// A place on the path.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// A server: its host (or address), and the address asked.
+    Server(String, IpAddr),
+    /// A device, by name; the capture points on its sides where known.
+    Device(String, Option<(String, String)>),
+    /// Between two capture points, in one direction or (`None`) both.
+    Segment(String, String, Option<Direction>),
+}
+
+impl Place {
+    /// What titles call it.
+    fn words(&self) -> String {
+        match self {
+            Place::Server(host, _) | Place::Device(host, _) => host.clone(),
+            Place::Segment(from, to, _) => format!("something between {from} and {to}"),
+        }
+    }
+}
+
+/// Ranks the causes of all that the rules have found.
+#[must_use]
+pub fn diagnose(rules: &Summaries, scene: &mut Scene) -> Diagnosis {
+    let routes = rules.path.routes(scene);
+    scene.learn(rules, &routes);
+    let mut findings = Findings::default();
+    let causes = causes::all();
+    let mut out = Diagnosis::default();
+    let mut examiner = Examiner { rules, routes: &routes, scene, findings: &mut findings };
+    let symptoms: Vec<_> = rules.path.symptoms(&routes, scene).into_iter().filter(is_significant).collect();
+    let servers: BTreeSet<IpAddr> = symptoms.iter().map(|s| s.server).collect();
+    let cases: Vec<Case> = symptoms.into_iter().filter_map(|symptom| examiner.examine(symptom)).collect();
+    let hops: BTreeMap<IpAddr, Vec<(Hop, FindingId)>> = servers.into_iter().map(|s| (s, examiner.hops(s))).collect();
+    let mut rewrites = Rewrites { rules, scene, findings: &mut findings };
+    let seen: Vec<Rewrite> = rewrites.tell(&cases);
+    let mut verdicts = Verdicts::default();
+    // What was lost while nothing further on was recording is put down to what is known to happen further on.
+    let (open, placed): (Vec<_>, Vec<_>) = cases.iter().partition(|case| case.locus == "beyond");
+    for case in placed.into_iter().chain(open) {
+        let known = |d: &&mut Claim| d.server == case.symptom.server && d.probability >= CLAIM;
+        if case.locus == "beyond"
+            && let Some(fault) = out.diagnoses.iter_mut().find(known)
+        {
+            let cause = causes.iter().find(|c| c.id == fault.cause);
+            fault.affected.extend(sufferers(cause, case, rules, scene));
+            fault.explains.insert(case.found);
+            continue;
+        }
+        let near_hops = hops.get(&case.symptom.server).map_or(&[][..], Vec::as_slice);
+        for (cause, probability) in rank(&causes, case) {
+            verdicts.take(case, cause, probability);
+            // Where the place is unknown, only what is claimed is worth a word here; the rest is undecided.
+            let least = if case.locus == "beyond" { CLAIM } else { MENTION };
+            if cause.kind == Kind::Fault && probability >= least {
+                merge(&mut out.diagnoses, claim(cause, probability, case, rules, scene, &seen));
+            }
+        }
+        for cause in causes.iter().filter(|c| !c.explains.is_empty() && !c.explains.iter().any(|l| l == case.locus)) {
+            verdicts.elsewhere(case, cause, near_hops);
+        }
+    }
+    verdicts.finish(&mut out, &causes);
+    risks(&mut out, &causes, rules, scene, &seen, &mut findings);
+    losses(rules, scene, &mut findings, &mut out);
+    out.diagnoses.sort_by(|a, b| (a.kind as u8).cmp(&(b.kind as u8)).then(b.probability.total_cmp(&a.probability)));
+    let known = rules.exchange.iter().filter(|(_, fate, _)| !matches!(fate.word(), "cut" | "symmetric"));
+    out.answered = Share::of(rules.exchange.total("answered"), known.map(|(.., count)| count.n).sum());
+    out.findings = findings;
+    out
+}
+
+fn is_significant(symptom: &Symptom) -> bool {
+    LIMITS.met(symptom.total().n, symptom.came()) || harmed(symptom, ONE_CLIENT).next().is_some()
+}
+
+/// The clients of a symptom that meet some limits by themselves.
+fn harmed(symptom: &Symptom, limits: Limits) -> impl Iterator<Item = IpAddr> {
+    let came = |client: &IpAddr| symptom.reached.get(client).copied().unwrap_or(0);
+    symptom.lost.iter().filter(move |(client, lost)| limits.met(lost.n, came(client))).map(|(client, _)| *client)
+}

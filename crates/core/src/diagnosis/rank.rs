@@ -1,0 +1,112 @@
+//! How causes compete for a symptom, and what becomes of those that lose.
+
+use super::{CLAIM, Diagnosis};
+use crate::causes::{self, Cause, DECISIVE};
+use crate::rules::FindingId;
+use crate::rules::path::Hop;
+use crate::signs::{Case, Sign};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The causes that can explain a case, with their probabilities: they compete with each other and with the unknown.
+pub(super) fn rank<'a>(causes: &'a [Cause], case: &Case) -> Vec<(&'a Cause, f64)> {
+    let able: Vec<_> = causes.iter().filter(|c| c.explains.iter().any(|l| l == case.locus)).collect();
+    let odds: Vec<f64> = able.iter().map(|cause| log_odds(cause, case)).collect();
+    // The unknown cause has odds of one.
+    let highest = odds.iter().copied().fold(0.0, f64::max);
+    let sum: f64 = odds.iter().map(|o| (o - highest).exp()).sum::<f64>() + (-highest).exp();
+    let mut ranked: Vec<_> = able.into_iter().zip(odds.iter().map(|o| (o - highest).exp() / sum)).collect();
+    ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
+    ranked
+}
+
+fn log_odds(cause: &Cause, case: &Case) -> f64 {
+    cause.prior + cause.signs.iter().map(|weight| weigh(cause, weight, case)).sum::<f64>()
+}
+
+fn weigh(cause: &Cause, weight: &causes::Weight, case: &Case) -> f64 {
+    let holds = match weight.name.as_str() {
+        "version" => {
+            case.version.as_ref().map(|v| cause.versions.iter().any(|r| v.is_within(&r.product, &r.from, &r.to)))
+        }
+        name => sign(case, name).map(|s| s.holds),
+    };
+    match holds {
+        Some(true) => weight.holds,
+        Some(false) => weight.fails,
+        None => 0.0,
+    }
+}
+
+pub(super) fn sign<'a>(case: &'a Case, name: &str) -> Option<&'a Sign> {
+    case.signs.iter().find(|s| s.name == name)
+}
+
+/// What becomes of each cause over all cases.
+#[derive(Default)]
+pub(super) struct Verdicts {
+    best: BTreeMap<String, f64>,
+    contradicted: BTreeMap<String, (usize, BTreeSet<FindingId>)>,
+    cases: usize,
+    seen: BTreeSet<FindingId>,
+}
+
+impl Verdicts {
+    pub(super) fn take(&mut self, case: &Case, cause: &Cause, probability: f64) {
+        self.count(case);
+        let best = self.best.entry(cause.id.clone()).or_default();
+        *best = best.max(probability);
+        let mut by: BTreeSet<FindingId> = BTreeSet::new();
+        for weight in &cause.signs {
+            if weigh(cause, weight, case) <= DECISIVE {
+                by.extend(sign(case, &weight.name).map_or(vec![case.found], |s| s.by.clone()));
+            }
+        }
+        if !by.is_empty() {
+            self.contradict(cause, by);
+        }
+    }
+
+    /// The symptom lies where this cause never does: shown by where the requests were last seen.
+    pub(super) fn elsewhere(&mut self, case: &Case, cause: &Cause, hops: &[(Hop, FindingId)]) {
+        self.count(case);
+        if case.locus == "beyond" {
+            return;
+        }
+        let mut by = BTreeSet::from([case.found]);
+        if cause.explains.iter().any(|l| matches!(l.as_str(), "segment" | "device")) {
+            by.extend(hops.iter().filter(|(hop, _)| hop.lost == 0).map(|(_, id)| *id));
+        }
+        self.contradict(cause, by);
+    }
+
+    fn contradict(&mut self, cause: &Cause, by: BTreeSet<FindingId>) {
+        let entry = self.contradicted.entry(cause.id.clone()).or_default();
+        entry.0 += 1;
+        entry.1.extend(by);
+    }
+
+    fn count(&mut self, case: &Case) {
+        if self.seen.insert(case.found) {
+            self.cases += 1;
+        }
+    }
+
+    /// Ruled out is what no case leaves possible; undecided what is neither that nor claimed.
+    pub(super) fn finish(self, out: &mut Diagnosis, causes: &[Cause]) {
+        let claimed = |id: &str| out.diagnoses.iter().any(|d| d.cause == id && d.probability >= CLAIM);
+        let (mut ruled_out, mut undecided) = (Vec::new(), Vec::new());
+        for cause in causes.iter().filter(|c| self.cases > 0 && !c.explains.is_empty() && !claimed(&c.id)) {
+            match self.contradicted.get(&cause.id) {
+                Some((times, by)) if *times == self.cases => {
+                    ruled_out.push((cause.id.clone(), by.iter().copied().collect()));
+                }
+                _ if self.best.get(&cause.id).is_some_and(|p| *p >= 0.02) && !cause.needs.is_empty() => {
+                    undecided.push((cause.id.clone(), cause.needs.clone()));
+                }
+                _ => {}
+            }
+        }
+        out.ruled_out = ruled_out;
+        out.undecided = undecided;
+    }
+}

@@ -1,0 +1,135 @@
+//! Signs from the server's own side: its version, configuration, counters, and packet filters.
+
+use super::{Case, Examiner, ends};
+use crate::exchange::Fate;
+use crate::model::Counter;
+use crate::rules::{Evidence, Finding, Measure};
+
+/// What a counter may differ by from what captures say: the daemon's own queries, and the edges of the recording.
+const COUNTER_SLACK: f64 = 0.25;
+
+impl Examiner<'_> {
+    /// What the server's daemon says of itself.
+    pub(super) fn daemon(&mut self, case: &mut Case) {
+        let inputs = self.inputs_of(case.symptom.server);
+        let name = self.scene.full_name(case.symptom.server);
+        if let Some((version, text, origin)) = self.rules.daemon.version(&inputs) {
+            self.findings.add(Finding {
+                rule: "daemon",
+                subject: self.scene.name(case.symptom.server),
+                statement: format!("{name} says that it runs {text}"),
+                measures: vec![("version", Measure::Word(version.to_string()))],
+                evidence: Evidence::at(origin),
+                recipe: None,
+            });
+            case.version = Some(version);
+        }
+        for directive in self.rules.daemon.directives(&inputs) {
+            let words: Vec<&str> = directive.rest.split_whitespace().collect();
+            let sign = match directive.keyword.as_str() {
+                "restrict" if words.iter().any(|w| matches!(*w, "ignore" | "noserve")) => "ignore-configured",
+                "deny" => "ignore-configured",
+                "restrict" if words.contains(&"limited") => "limit-configured",
+                "ratelimit" | "discard" => "limit-configured",
+                _ => continue,
+            };
+            let id = self.findings.add(Finding {
+                rule: "daemon",
+                subject: self.scene.name(case.symptom.server),
+                statement: format!("{name} is configured with \"{} {}\"", directive.keyword, directive.rest),
+                measures: vec![],
+                evidence: Evidence::at(directive.origin),
+                recipe: None,
+            });
+            case.hold(sign, true, id);
+        }
+        let Some((span, lost, answered)) = self.traffic(case) else { return };
+        // What captures let expect in the time between the two looks.
+        let expected = |n: u64, over_s: u64| n as f64 * over_s as f64 / span.max(1.0);
+        for (counter, sign, words) in [
+            (Counter::BadFormat, "bad-format-grew", "bad length or format"),
+            (Counter::Limited, "limited-grew", "rate limited"),
+            (Counter::Restricted, "restricted-grew", "restricted"),
+        ] {
+            let Some(growth) = self.rules.daemon.growth(&inputs, counter) else { continue };
+            let expect = expected(lost, growth.over_s);
+            let (earlier, later) = growth.looks;
+            let id = self.findings.add(Finding {
+                rule: "daemon",
+                subject: self.scene.name(case.symptom.server),
+                statement: format!(
+                    "{name} counted {} packets as \"{words}\" within {} s; at the captured rate {expect:.0} requests were lost in that time",
+                    growth.by, growth.over_s
+                ),
+                measures: vec![("grew", Measure::Number(growth.by as f64)), ("expected", Measure::Number(expect))],
+                evidence: Evidence::of([later, earlier]).unwrap_or(Evidence::at(later)),
+                recipe: Some("ntpq -c sysstats".into()),
+            });
+            case.hold("daemon-is-there", true, id);
+            let agrees = growth.by as f64 >= expect * (1.0 - COUNTER_SLACK) - 2.0 && growth.by > 0;
+            if agrees || (growth.by as f64) < expect * COUNTER_SLACK {
+                case.hold(sign, agrees, id);
+            }
+        }
+        if let Some(growth) = self.rules.daemon.growth(&inputs, Counter::Received) {
+            let (all, good) = (expected(lost + answered, growth.over_s), expected(answered, growth.over_s));
+            let (earlier, later) = growth.looks;
+            let id = self.findings.add(Finding {
+                rule: "daemon",
+                subject: self.scene.name(case.symptom.server),
+                statement: format!(
+                    "{name} received {} packets within {} s; at the captured rate {all:.0} requests arrived in that time, {good:.0} of them were answered",
+                    growth.by, growth.over_s
+                ),
+                measures: vec![("received", Measure::Number(growth.by as f64)), ("arrived", Measure::Number(all))],
+                evidence: Evidence::of([later, earlier]).unwrap_or(Evidence::at(later)),
+                recipe: Some("ntpq -c sysstats".into()),
+            });
+            // ntpq's own queries count too, so a daemon that got the requests can only have counted more.
+            let missed = (growth.by as f64) < good + (all - good) * 0.5;
+            if all - good >= 4.0 && case.locus == "server" {
+                case.hold("daemon-missed-them", missed, id);
+            }
+        }
+    }
+
+    /// Seconds of capture, and requests to the server that were lost and answered in it.
+    fn traffic(&self, case: &Case) -> Option<(f64, u64, u64)> {
+        let (mut lost, mut answered, mut from, mut to) = (0, 0, None, None);
+        for (_, fate, count) in self.rules.exchange.iter().filter(|(s, ..)| *s == case.symptom.server) {
+            match fate {
+                Fate::Silent => lost += count.n,
+                Fate::Answered | Fate::Kiss(_) | Fate::Late | Fate::Unsynchronised => answered += count.n,
+                _ => continue,
+            }
+            from = [from, count.first.map(|(t, _)| t)].into_iter().flatten().min();
+            to = to.max(count.last.map(|(t, _)| t));
+        }
+        Some((to?.since_s(from?), lost, answered))
+    }
+
+    /// Rules of packet filters that drop by source port.
+    pub(super) fn filters(&mut self, case: &mut Case) {
+        let mut hosts: Vec<String> = vec![self.scene.name(case.symptom.server)];
+        if let Some((from, _)) = ends(case.symptom.locus) {
+            hosts.extend(self.scene.host_of_point(from).map(str::to_owned));
+        }
+        for host in hosts {
+            let inputs = self.scene.inputs_of(&host);
+            let by_port =
+                |text: &str| ["sport", "--sport"].iter().any(|w| text.split_whitespace().any(|word| word == *w));
+            let found = self.rules.nat.drops(&inputs).filter(|(rule, _)| by_port(&rule.text));
+            // The same rule is listed at every look; the one that counted most is the latest.
+            let Some((rule, origin)) = found.max_by_key(|(rule, _)| rule.packets) else { continue };
+            let id = self.findings.add(Finding {
+                rule: "nat",
+                subject: host.clone(),
+                statement: format!("{host}'s packet filter has the rule \"{}\" (hook {})", rule.text, rule.hook),
+                measures: rule.packets.map(|n| ("packets", Measure::Number(n as f64))).into_iter().collect(),
+                evidence: Evidence::at(*origin),
+                recipe: Some("nft list ruleset".into()),
+            });
+            case.hold("port-rule", true, id);
+        }
+    }
+}
