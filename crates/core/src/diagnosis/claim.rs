@@ -1,6 +1,6 @@
 //! What is said of a cause that is claimed: its place, whom it harms, what mends it.
 
-use super::rank::sign;
+use super::rank::{sign, spoken_by, weigh};
 use super::rewrite::Rewrite;
 use super::{Claim, Diagnosis, Place, SUFFERS, harmed};
 use crate::causes::{self, Cause, Kind};
@@ -10,6 +10,7 @@ use crate::rules::path::Locus;
 use crate::rules::{Evidence, Finding, Findings, Measure, Summaries};
 use crate::scene::Scene;
 use crate::signs::{Case, ends};
+use crate::time::{SECOND, Time};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -77,10 +78,8 @@ pub(super) fn claim(
         pairs.iter().fold(text.clone(), |text, (key, value)| text.replace(key, value))
     };
     let mut explains = BTreeSet::from([case.found]);
-    for weight in &cause.signs {
-        explains.extend(
-            sign(case, &weight.name).filter(|s| s.holds && weight.holds > 0.0).iter().flat_map(|s| s.by.iter()),
-        );
+    for weight in cause.signs.iter().filter(|weight| weigh(cause, weight, case) > 0.0) {
+        explains.extend(spoken_by(case, &weight.name));
     }
     let provoked_by = rewriter.filter(|_| cause.provoked_by_nat).map(|rewrite| {
         explains.insert(rewrite.found);
@@ -97,12 +96,37 @@ pub(super) fn claim(
         provoked_by,
         affected: sufferers(Some(cause), case, rules, scene),
         since: total.first.map(|(time, _)| time),
+        from_the_start: total.first.map(|(time, _)| time) <= first_request(symptom.server, rules),
         last: total.last.map(|(time, _)| time),
         explains,
+        versions: cause.versions.iter().map(|range| versions(range, case, &server)).collect(),
         remedy: cause.remedy.iter().map(fill).collect(),
         confirm: cause.confirm.iter().map(fill).collect(),
         sources: cause.sources.clone(),
     }
+}
+
+/// When the first request to a server was seen, with the time in which others would have followed.
+fn first_request(server: IpAddr, rules: &Summaries) -> Option<Time> {
+    let firsts = rules.loss.captured().filter(|((s, _), _)| *s == server).filter_map(|(_, polls)| polls.all.first);
+    firsts.map(|(time, _)| Time(time.0.saturating_add(SETTLING))).min()
+}
+
+/// A fault that shows within this time from the first request was there before: clients poll each 4 s to 1024 s, and
+/// mostly each 64 s.
+const SETTLING: i64 = 64 * SECOND;
+
+/// What the server's version says to a range of versions that have the fault.
+fn versions(range: &causes::Range, case: &Case, server: &str) -> String {
+    let known = match &case.version {
+        Some((version, _)) if version.is_within(&range.product, &range.from, &range.to) => {
+            format!("{server} runs {version}, which is in the affected range")
+        }
+        Some((version, _)) => format!("{server} runs {version}, which is not in the affected range"),
+        None => format!("the version of {server} is not known; affected are"),
+    };
+    let note = if range.note.is_empty() { String::new() } else { format!("; {}", range.note) };
+    format!("{known} {} {} to {}{note}", range.product, range.from, range.to)
 }
 
 fn place(case: &Case, scene: &Scene) -> Place {

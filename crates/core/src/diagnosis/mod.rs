@@ -59,6 +59,8 @@ pub struct Diagnosis {
     pub undecided: Vec<(String, String)>,
     /// Requests seen, and those answered well, of those whose fate is known.
     pub answered: Share,
+    /// Requests whose fate the recording does not show: it ended too soon after them.
+    pub unjudged: u64,
 }
 
 /// One cause at one place.
@@ -82,10 +84,14 @@ pub struct Claim {
     pub affected: BTreeSet<String>,
     /// First instance.
     pub since: Option<Time>,
+    /// Whether that is as old as the recording, so that the fault may be older.
+    pub from_the_start: bool,
     /// Last instance.
     pub last: Option<Time>,
     /// The findings that it explains.
     pub explains: BTreeSet<FindingId>,
+    /// What the server's version says to the versions that have it.
+    pub versions: Vec<String>,
     /// What mends it.
     pub remedy: Vec<String>,
     /// What confirms it.
@@ -162,6 +168,7 @@ pub fn diagnose(rules: &Summaries, scene: &mut Scene) -> Diagnosis {
     out.diagnoses.sort_by(|a, b| (a.kind as u8).cmp(&(b.kind as u8)).then(b.probability.total_cmp(&a.probability)));
     let known = rules.exchange.iter().filter(|(_, fate, _)| !matches!(fate.word(), "cut" | "symmetric"));
     out.answered = Share::of(rules.exchange.total("answered"), known.map(|(.., count)| count.n).sum());
+    out.unjudged = rules.exchange.total("cut");
     out.findings = findings;
     out
 }

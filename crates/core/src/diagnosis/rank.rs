@@ -7,6 +7,9 @@ use crate::rules::path::Hop;
 use crate::signs::{Case, Sign};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// What stays for what nobody has thought of, however much speaks for a cause.
+const DOUBT: f64 = 0.01;
+
 /// The causes that can explain a case, with their probabilities: they compete with each other and with the unknown.
 pub(super) fn rank<'a>(causes: &'a [Cause], case: &Case) -> Vec<(&'a Cause, f64)> {
     let able: Vec<_> = causes.iter().filter(|c| c.explains.iter().any(|l| l == case.locus)).collect();
@@ -14,7 +17,8 @@ pub(super) fn rank<'a>(causes: &'a [Cause], case: &Case) -> Vec<(&'a Cause, f64)
     // The unknown cause has odds of one.
     let highest = odds.iter().copied().fold(0.0, f64::max);
     let sum: f64 = odds.iter().map(|o| (o - highest).exp()).sum::<f64>() + (-highest).exp();
-    let mut ranked: Vec<_> = able.into_iter().zip(odds.iter().map(|o| (o - highest).exp() / sum)).collect();
+    let mut ranked: Vec<_> =
+        able.into_iter().zip(odds.iter().map(|o| (1.0 - DOUBT) * (o - highest).exp() / sum)).collect();
     ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
     ranked
 }
@@ -23,10 +27,10 @@ fn log_odds(cause: &Cause, case: &Case) -> f64 {
     cause.prior + cause.signs.iter().map(|weight| weigh(cause, weight, case)).sum::<f64>()
 }
 
-fn weigh(cause: &Cause, weight: &causes::Weight, case: &Case) -> f64 {
+pub(super) fn weigh(cause: &Cause, weight: &causes::Weight, case: &Case) -> f64 {
     let holds = match weight.name.as_str() {
         "version" => {
-            case.version.as_ref().map(|v| cause.versions.iter().any(|r| v.is_within(&r.product, &r.from, &r.to)))
+            case.version.as_ref().map(|(v, _)| cause.versions.iter().any(|r| v.is_within(&r.product, &r.from, &r.to)))
         }
         name => sign(case, name).map(|s| s.holds),
     };
@@ -34,6 +38,14 @@ fn weigh(cause: &Cause, weight: &causes::Weight, case: &Case) -> f64 {
         Some(true) => weight.holds,
         Some(false) => weight.fails,
         None => 0.0,
+    }
+}
+
+/// The findings that say whether a sign holds.
+pub(super) fn spoken_by(case: &Case, name: &str) -> Vec<FindingId> {
+    match (name, &case.version) {
+        ("version", Some((_, id))) => vec![*id],
+        _ => sign(case, name).map_or(vec![case.found], |s| s.by.clone()),
     }
 }
 
@@ -58,7 +70,7 @@ impl Verdicts {
         let mut by: BTreeSet<FindingId> = BTreeSet::new();
         for weight in &cause.signs {
             if weigh(cause, weight, case) <= DECISIVE {
-                by.extend(sign(case, &weight.name).map_or(vec![case.found], |s| s.by.clone()));
+                by.extend(spoken_by(case, &weight.name));
             }
         }
         if !by.is_empty() {

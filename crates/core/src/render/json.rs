@@ -22,6 +22,7 @@ pub fn report(diagnosis: &Diagnosis, coverage: Coverage<'_>) -> Value {
         "undecided": diagnosis.undecided.iter().map(|(cause, needs)| json!({ "cause": cause, "needs": needs })).collect::<Vec<_>>(),
         "coverage": {
             "requests": share(diagnosis.answered),
+            "requests_unjudged": diagnosis.unjudged,
             "packets": tally.packets,
             "replies_without_request": tally.unasked,
             "closed_early": tally.hurried,
@@ -54,8 +55,10 @@ fn claim(claim: &Claim) -> Value {
         "affected": claim.affected,
         "since": claim.since,
         "until": null,
+        "may_be_older": claim.from_the_start,
         "last_seen": claim.last,
         "explains": claim.explains.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "versions": claim.versions,
         "remedy": claim.remedy,
         "confirm": claim.confirm,
         "sources": claim.sources,

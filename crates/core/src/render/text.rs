@@ -3,12 +3,23 @@
 use super::Coverage;
 use crate::causes::Kind;
 use crate::diagnosis::{CLAIM, Claim, Diagnosis, Place};
-use crate::rules::FindingId;
 use crate::rules::path::Direction;
+use crate::rules::{Finding, FindingId};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
 const WIDTH: usize = 80;
+
+/// Lines break at spaces alone: stamps, names and commands stay whole.
+fn wrapped<'a>(text: &'a str, first: &'a str, rest: &'a str) -> impl Iterator<Item = String> {
+    let options = textwrap::Options::new(WIDTH)
+        .initial_indent(first)
+        .subsequent_indent(rest)
+        .break_words(false)
+        .word_separator(textwrap::WordSeparator::AsciiSpace)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation);
+    textwrap::wrap(text, options).into_iter().map(|line| line.trim_end().to_owned())
+}
 
 /// A clock this far from the others is worth a line.
 const CLOCK_S: f64 = 0.01;
@@ -16,7 +27,7 @@ const CLOCK_S: f64 = 0.01;
 /// The whole report.
 #[must_use]
 pub fn report(diagnosis: &Diagnosis, coverage: Coverage<'_>) -> String {
-    let mut page = Page::default();
+    let mut page = Page { unjudged: diagnosis.unjudged, ..Page::default() };
     let faults: Vec<_> =
         diagnosis.diagnoses.iter().filter(|d| d.kind == Kind::Fault && d.probability >= CLAIM).collect();
     if faults.is_empty() {
@@ -37,7 +48,6 @@ pub fn report(diagnosis: &Diagnosis, coverage: Coverage<'_>) -> String {
         page.text(0, "RULED OUT");
         for (cause, by) in &diagnosis.ruled_out {
             page.item(cause, &format!("by {}", list(by)));
-            told.extend(by);
         }
         page.gap();
     }
@@ -48,46 +58,55 @@ pub fn report(diagnosis: &Diagnosis, coverage: Coverage<'_>) -> String {
         }
         page.gap();
     }
-    if diagnosis.findings.iter().next().is_some() {
-        page.text(0, "FINDINGS");
-        for (id, finding) in diagnosis.findings.iter() {
-            let seen: Vec<_> = finding.evidence.iter().take(3).map(|o| coverage.scene.locate(o)).collect();
-            let text = format!("{} — see {}", finding.statement, seen.join(", "));
-            page.labelled(&format!("{id} {}", finding.rule), 14, &text);
-        }
+    let others: Vec<_> = diagnosis.findings.iter().filter(|(id, _)| !told.contains(id)).collect();
+    if !others.is_empty() {
+        page.text(0, "ALSO MEASURED");
+    }
+    for (id, finding) in &others {
+        page.labelled(
+            &format!("{id} {}", finding.rule),
+            11,
+            &format!("{} ({})", finding.statement, seen(finding, coverage)),
+        );
+    }
+    if !others.is_empty() {
         page.gap();
     }
+    page.recipes(diagnosis, &told);
     page.coverage(coverage);
-    page.0
+    page.lines
 }
 
 #[derive(Default)]
-struct Page(String);
+struct Page {
+    lines: String,
+    /// Requests whose fate is not known.
+    unjudged: u64,
+}
 
 impl Page {
     fn gap(&mut self) {
-        self.0.push('\n');
+        self.lines.push('\n');
     }
 
     /// A paragraph, indented.
     fn text(&mut self, indent: usize, text: &str) {
         let spaces = " ".repeat(indent);
-        let options =
-            textwrap::Options::new(WIDTH).initial_indent(&spaces).subsequent_indent(&spaces).break_words(false);
-        for line in textwrap::wrap(text, options) {
-            self.0.push_str(line.trim_end());
-            self.0.push('\n');
-        }
+        self.lines(wrapped(text, &spaces, &spaces));
     }
 
     /// A label in a column of `width`, and a paragraph beside it.
     fn labelled(&mut self, label: &str, width: usize, text: &str) {
         let first = format!("  {label:<width$}");
-        let rest = " ".repeat(first.chars().count());
-        let options = textwrap::Options::new(WIDTH).initial_indent(&first).subsequent_indent(&rest).break_words(false);
-        for line in textwrap::wrap(text, options) {
-            self.0.push_str(line.trim_end());
-            self.0.push('\n');
+        let first = if first.ends_with(' ') { first } else { first + " " };
+        let rest = " ".repeat(width + 2);
+        self.lines(wrapped(text, &first, &rest));
+    }
+
+    fn lines(&mut self, lines: impl Iterator<Item = String>) {
+        for line in lines {
+            self.lines.push_str(&line);
+            self.gap();
         }
     }
 
@@ -118,20 +137,44 @@ impl Page {
             self.labelled(if claim.kind == Kind::Risk { "at risk" } else { "affected" }, 11, &named.join(", "));
         }
         if let (Some(since), Some(last)) = (claim.since, claim.last) {
-            self.labelled("since", 11, &format!("{since} (first seen), last seen {last}"));
+            let older = if claim.from_the_start { ", as old as the recording: it may be older" } else { "" };
+            self.labelled("since", 11, &format!("{since}{older}; last seen {last}"));
         }
         for id in &claim.explains {
             if let Some(finding) = diagnosis.findings.get(*id).filter(|_| told.insert(*id)) {
-                let example = finding.evidence.iter().next().map(|o| coverage.scene.locate(o)).unwrap_or_default();
-                self.labelled(&format!("why {id}"), 11, &format!("{} (see {example})", finding.statement));
+                let text = format!("{} ({})", finding.statement, seen(finding, coverage));
+                self.labelled(&format!("why {id}"), 11, &text);
             }
         }
-        for (label, lines) in [("fix", &claim.remedy), ("confirm", &claim.confirm), ("source", &claim.sources)] {
+        let sections = [
+            ("version", &claim.versions),
+            ("fix", &claim.remedy),
+            ("confirm", &claim.confirm),
+            ("source", &claim.sources),
+        ];
+        for (label, lines) in sections {
             for line in lines {
                 self.labelled(label, 11, line);
             }
         }
         self.gap();
+    }
+
+    /// How to get the numbers of the findings that were told.
+    fn recipes(&mut self, diagnosis: &Diagnosis, told: &BTreeSet<FindingId>) {
+        let mut recipes: Vec<(&str, Vec<FindingId>)> = Vec::new();
+        for (id, finding) in diagnosis.findings.iter().filter(|(id, _)| told.contains(id)) {
+            let Some(recipe) = finding.recipe.as_deref() else { continue };
+            match recipes.iter_mut().find(|(known, _)| *known == recipe) {
+                Some((_, ids)) => ids.push(id),
+                None => recipes.push((recipe, vec![id])),
+            }
+        }
+        if !recipes.is_empty() {
+            self.text(0, "TO COUNT AGAIN");
+            recipes.iter().for_each(|(recipe, ids)| self.labelled(&list(ids), 11, recipe));
+            self.gap();
+        }
     }
 
     fn coverage(&mut self, coverage: Coverage<'_>) {
@@ -170,7 +213,7 @@ impl Page {
         let unread: Vec<_> =
             scene.inputs.iter().filter(|i| i.kind.is_empty() && i.trouble.is_none()).map(|i| i.name.as_str()).collect();
         if !unread.is_empty() {
-            self.text(2, &format!("No reader knows {} of the inputs: {}.", unread.len(), shortened(&unread)));
+            self.text(2, &format!("Not read, for want of a reader: {} inputs: {}.", unread.len(), shortened(&unread)));
         }
         for input in scene.inputs.iter().filter(|i| i.trouble.is_some() || (i.rejected > 0 && !i.kind.is_empty())) {
             let mut text = input.trouble.clone().unwrap_or_default();
@@ -185,6 +228,12 @@ impl Page {
                 );
             }
             self.labelled(&input.name, 12, &text);
+        }
+        if self.unjudged > 0 {
+            self.text(
+                2,
+                &format!("{} requests came too near to the end of the recording to be judged.", self.unjudged),
+            );
         }
         if tally.cut > 0 {
             let advice = "capture again without a snap length (tcpdump -s 0)";
@@ -223,6 +272,24 @@ fn place(place: &Place) -> String {
     }
 }
 
+/// Where a finding can be seen: its first two places.
+fn seen(finding: &Finding, coverage: Coverage<'_>) -> String {
+    finding.evidence.iter().take(2).map(|o| coverage.scene.locate(o)).collect::<Vec<_>>().join("; ")
+}
+
+/// `f1, f8–f16`.
 fn list(ids: &[FindingId]) -> String {
-    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    let mut runs: Vec<(usize, usize)> = Vec::new();
+    for FindingId(id) in ids {
+        match runs.last_mut() {
+            Some((_, last)) if *last + 1 == *id => *last = *id,
+            _ => runs.push((*id, *id)),
+        }
+    }
+    let run = |(first, last): &(usize, usize)| match last - first {
+        0 => format!("f{first}"),
+        1 => format!("f{first}, f{last}"),
+        _ => format!("f{first}–f{last}"),
+    };
+    runs.iter().map(run).collect::<Vec<_>>().join(", ")
 }

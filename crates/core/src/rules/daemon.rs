@@ -72,8 +72,8 @@ impl Summary for Daemons {
 pub struct Growth {
     /// By how much.
     pub by: u64,
-    /// Seconds between the looks, as the daemon counts them.
-    pub over_s: u64,
+    /// Seconds between the looks, as the daemon counts them; chronyd does not say.
+    pub over_s: Option<u64>,
     /// The earlier and the later look.
     pub looks: (Origin, Origin),
 }
@@ -100,23 +100,20 @@ impl Daemons {
 
     /// How a counter of the whole daemon grew from the first look to the last.
     ///
-    /// Looks are ordered by the daemon's own age; a daemon that was restarted in between has no growth.
+    /// Looks are ordered by the daemon's own age, or else by the requests it has received; a daemon that was restarted
+    /// in between has no growth.
     #[must_use]
     pub fn growth(&self, inputs: &[InputId], name: Counter) -> Option<Growth> {
         let of = |said: &Said, name| said.counters.get(&(String::new(), name)).copied();
-        let mut looks: Vec<_> =
-            self.of(inputs).filter_map(|said| Some((of(said, Counter::AgeS)?.0, of(said, name)?))).collect();
-        looks.sort_by_key(|(age, _)| *age);
-        let (&(from, (low, early)), &(to, (high, late))) = (looks.first()?, looks.last()?);
-        (to > from && high >= low).then(|| Growth { by: high - low, over_s: to - from, looks: (early, late) })
-    }
-
-    /// The latest value of a counter, where it was looked at at all (a daemon that gives no age has no growth).
-    #[must_use]
-    pub fn highest(&self, inputs: &[InputId], association: &str, name: Counter) -> Option<(u64, Origin)> {
-        self.of(inputs)
-            .filter_map(|said| said.counters.get(&(association.to_owned(), name)).copied())
-            .max_by_key(|(n, _)| *n)
+        let look = |said: &Said| {
+            let age = of(said, Counter::AgeS).map(|(age, _)| age);
+            Some((age.or(of(said, Counter::Received).map(|(n, _)| n))?, age, of(said, name)?))
+        };
+        let mut looks: Vec<_> = self.of(inputs).filter_map(look).collect();
+        looks.sort_by_key(|(order, ..)| *order);
+        let (&(from, first, (low, early)), &(to, last, (high, late))) = (looks.first()?, looks.last()?);
+        let over_s = first.zip(last).map(|(first, last)| last - first);
+        (to > from && high >= low).then_some(Growth { by: high - low, over_s, looks: (early, late) })
     }
 
     /// The configuration in `inputs`.

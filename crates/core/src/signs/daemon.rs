@@ -14,15 +14,15 @@ impl Examiner<'_> {
         let inputs = self.inputs_of(case.symptom.server);
         let name = self.scene.full_name(case.symptom.server);
         if let Some((version, text, origin)) = self.rules.daemon.version(&inputs) {
-            self.findings.add(Finding {
+            let id = self.findings.add(Finding {
                 rule: "daemon",
                 subject: self.scene.name(case.symptom.server),
                 statement: format!("{name} says that it runs {text}"),
                 measures: vec![("version", Measure::Word(version.to_string()))],
                 evidence: Evidence::at(origin),
-                recipe: None,
+                recipe: Some("ntpq -c 'rv 0 version'".into()),
             });
-            case.version = Some(version);
+            case.version = Some((version, id));
         }
         for directive in self.rules.daemon.directives(&inputs) {
             let words: Vec<&str> = directive.rest.split_whitespace().collect();
@@ -45,7 +45,13 @@ impl Examiner<'_> {
         }
         let Some((span, lost, answered)) = self.traffic(case) else { return };
         // What captures let expect in the time between the two looks.
-        let expected = |n: u64, over_s: u64| n as f64 * over_s as f64 / span.max(1.0);
+        let received = self.rules.daemon.growth(&inputs, Counter::Received);
+        let expected = |n: u64, over_s: Option<u64>| match (over_s, received) {
+            (Some(over_s), _) => n as f64 * over_s as f64 / span.max(1.0),
+            (None, Some(received)) => n as f64 * received.by as f64 / ((lost + answered).max(1) as f64),
+            (None, None) => n as f64,
+        };
+        let within = |over_s: Option<u64>| over_s.map_or("between two looks".into(), |s| format!("within {s} s"));
         for (counter, sign, words) in [
             (Counter::BadFormat, "bad-format-grew", "bad length or format"),
             (Counter::Limited, "limited-grew", "rate limited"),
@@ -58,8 +64,9 @@ impl Examiner<'_> {
                 rule: "daemon",
                 subject: self.scene.name(case.symptom.server),
                 statement: format!(
-                    "{name} counted {} packets as \"{words}\" within {} s; at the captured rate {expect:.0} requests were lost in that time",
-                    growth.by, growth.over_s
+                    "{name} counted {} packets as \"{words}\" {}; at the captured rate {expect:.0} requests were lost in that time",
+                    growth.by,
+                    within(growth.over_s)
                 ),
                 measures: vec![("grew", Measure::Number(growth.by as f64)), ("expected", Measure::Number(expect))],
                 evidence: Evidence::of([later, earlier]).unwrap_or(Evidence::at(later)),
@@ -71,15 +78,16 @@ impl Examiner<'_> {
                 case.hold(sign, agrees, id);
             }
         }
-        if let Some(growth) = self.rules.daemon.growth(&inputs, Counter::Received) {
+        if let Some(growth) = received.filter(|growth| growth.over_s.is_some()) {
             let (all, good) = (expected(lost + answered, growth.over_s), expected(answered, growth.over_s));
             let (earlier, later) = growth.looks;
             let id = self.findings.add(Finding {
                 rule: "daemon",
                 subject: self.scene.name(case.symptom.server),
                 statement: format!(
-                    "{name} received {} packets within {} s; at the captured rate {all:.0} requests arrived in that time, {good:.0} of them were answered",
-                    growth.by, growth.over_s
+                    "{name} received {} packets {}; at the captured rate {all:.0} requests arrived in that time, {good:.0} of them were answered",
+                    growth.by,
+                    within(growth.over_s)
                 ),
                 measures: vec![("received", Measure::Number(growth.by as f64)), ("arrived", Measure::Number(all))],
                 evidence: Evidence::of([later, earlier]).unwrap_or(Evidence::at(later)),
@@ -105,7 +113,9 @@ impl Examiner<'_> {
             from = [from, count.first.map(|(t, _)| t)].into_iter().flatten().min();
             to = to.max(count.last.map(|(t, _)| t));
         }
-        Some((to?.since_s(from?), lost, answered))
+        // Where it is known which of them arrived, only those can have been counted.
+        let arrived = if case.locus == "server" { case.symptom.total().n } else { lost };
+        Some((to?.since_s(from?), arrived, answered))
     }
 
     /// Rules of packet filters that drop by source port.

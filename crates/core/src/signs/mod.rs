@@ -77,7 +77,7 @@ pub struct Case {
     /// The finding of the symptom itself.
     pub found: FindingId,
     /// The server's version, where known.
-    pub version: Option<Version>,
+    pub version: Option<(Version, FindingId)>,
     /// A source port that fails, where ports separate.
     pub bad_port: Option<u16>,
 }
