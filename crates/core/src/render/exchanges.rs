@@ -35,7 +35,10 @@ pub fn header(style: Style) -> Option<&'static str> {
 pub fn line(exchange: &Exchange, scene: &Scene, style: Style) -> String {
     let (near, far) = (exchange.near(), exchange.far());
     let rewritten = (near.source != far.source).then_some(far.source);
-    let seen: Vec<String> = exchange.requests.iter().map(|s| scene.point_name(s.point)).collect();
+    // Nearer to the client first, as far as the TTL tells.
+    let mut requests: Vec<_> = exchange.requests.iter().collect();
+    requests.sort_by_key(|s| (std::cmp::Reverse(s.ttl), s.point));
+    let seen: Vec<String> = requests.iter().map(|s| scene.point_name(s.point)).collect();
     let answered: Vec<String> = exchange.replies.iter().map(|(s, _)| scene.point_name(s.point)).collect();
     let fate = exchange.fate;
     match style {
@@ -56,7 +59,7 @@ pub fn line(exchange: &Exchange, scene: &Scene, style: Style) -> String {
             if let Some(detail) = detail(fate) {
                 let _ = write!(line, " ({detail})");
             }
-            line
+            super::plain(&line).into_owned()
         }
         Style::Csv => format!(
             "{},{},{},{},{},{},{},{},{},{},{:016x},{},{},{},{},{},{}",
@@ -89,7 +92,7 @@ pub fn line(exchange: &Exchange, scene: &Scene, style: Style) -> String {
             "transmit": format!("{:016x}", exchange.transmit()),
             "fate": fate.word(), "detail": detail(fate), "response_s": exchange.response_s(),
             "duplicates": exchange.duplicate_requests, "interleaved": exchange.interleaved,
-            "seen": exchange.requests.iter().map(|s| json!({
+            "seen": requests.iter().map(|s| json!({
                 "point": scene.point_name(s.point), "at": scene.locate(s.origin), "ttl": s.ttl,
                 "source": s.source.0.to_string(), "port": s.source.1,
             })).collect::<Vec<_>>(),

@@ -8,6 +8,16 @@ pub mod text;
 use crate::exchange::{Alignment, Tally};
 use crate::scene::Scene;
 
+/// Evidence as it may be printed: control characters, which could move a terminal's cursor, become visible.
+#[must_use]
+pub fn plain(text: &str) -> std::borrow::Cow<'_, str> {
+    if text.chars().any(char::is_control) {
+        text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect::<String>().into()
+    } else {
+        text.into()
+    }
+}
+
 /// What was looked at, for the end of a report.
 #[derive(Clone, Copy, Debug)]
 pub struct Coverage<'a> {

@@ -11,14 +11,15 @@ use std::fmt::Write;
 const WIDTH: usize = 80;
 
 /// Lines break at spaces alone: stamps, names and commands stay whole.
-fn wrapped<'a>(text: &'a str, first: &'a str, rest: &'a str) -> impl Iterator<Item = String> {
+fn wrapped(text: &str, first: &str, rest: &str) -> Vec<String> {
     let options = textwrap::Options::new(WIDTH)
         .initial_indent(first)
         .subsequent_indent(rest)
         .break_words(false)
         .word_separator(textwrap::WordSeparator::AsciiSpace)
         .word_splitter(textwrap::WordSplitter::NoHyphenation);
-    textwrap::wrap(text, options).into_iter().map(|line| line.trim_end().to_owned())
+    let text = super::plain(text);
+    textwrap::wrap(&text, options).into_iter().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>()
 }
 
 /// A clock this far from the others is worth a line.
@@ -103,7 +104,7 @@ impl Page {
         self.lines(wrapped(text, &first, &rest));
     }
 
-    fn lines(&mut self, lines: impl Iterator<Item = String>) {
+    fn lines(&mut self, lines: Vec<String>) {
         for line in lines {
             self.lines.push_str(&line);
             self.gap();
@@ -232,7 +233,7 @@ impl Page {
         if self.unjudged > 0 {
             self.text(
                 2,
-                &format!("{} requests came too near to the end of the recording to be judged.", self.unjudged),
+                &format!("Not judged, being too near to the end of the recording: {} requests.", self.unjudged),
             );
         }
         if tally.cut > 0 {
