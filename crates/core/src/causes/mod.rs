@@ -11,6 +11,8 @@ const FILES: &[(&str, &str)] = &[
     ("server-not-running", include_str!("server-not-running.toml")),
     ("server-unsynchronised", include_str!("server-unsynchronised.toml")),
     ("reply-from-other-address", include_str!("reply-from-other-address.toml")),
+    ("network-outage", include_str!("network-outage.toml")),
+    ("server-stalled", include_str!("server-stalled.toml")),
     ("late-replies", include_str!("late-replies.toml")),
     ("loss-on-segment", include_str!("loss-on-segment.toml")),
     ("drop-in-device", include_str!("drop-in-device.toml")),

@@ -116,6 +116,16 @@ impl Daemons {
         (to > from && high >= low).then_some(Growth { by: high - low, over_s, looks: (early, late) })
     }
 
+    /// Where the daemon of `inputs` has said anything of itself: it was running then.
+    #[must_use]
+    pub fn spoken(&self, inputs: &[InputId]) -> Option<Origin> {
+        let own = |(association, _): &&(String, String)| association.is_empty();
+        self.of(inputs).find_map(|said| {
+            let variable = said.variables.iter().find(|(key, _)| own(key)).map(|(_, (_, origin))| *origin);
+            variable.or_else(|| said.counters.values().next().map(|(_, origin)| *origin))
+        })
+    }
+
     /// The configuration in `inputs`.
     pub fn directives<'a>(&'a self, inputs: &'a [InputId]) -> impl Iterator<Item = &'a Directive> {
         self.of(inputs).flat_map(|said| &said.directives)

@@ -3,13 +3,15 @@
 use super::{Material, Sampled, Summary};
 use crate::exchange::{Exchange, Fate};
 use crate::model::Origin;
-use crate::time::Time;
+use crate::time::{SECOND, Time};
 use std::net::IpAddr;
 
 /// How many requests to a server shared a fate.
 #[derive(Clone, Debug, Default)]
 pub struct Fates {
     by_fate: Sampled<(IpAddr, Fate), Count>,
+    /// Late replies by server and the second in which they came.
+    late: Sampled<(IpAddr, i64), u64>,
     /// All exchanges, whatever became of them.
     pub all: u64,
     /// Those with duplicated requests or replies.
@@ -56,6 +58,12 @@ impl Summary for Fates {
         self.interleaved += u64::from(exchange.interleaved);
         self.weak += u64::from(exchange.weak);
         let near = exchange.near();
+        if exchange.fate == Fate::Late
+            && let Some(wait) = exchange.response_s()
+            && let Some(n) = self.late.entry((near.destination.0, near.time.0 / SECOND + wait as i64))
+        {
+            *n += 1;
+        }
         if let Some(count) = self.by_fate.entry((near.destination.0, exchange.fate)) {
             count.one(near.time, witness(exchange));
         }
@@ -67,6 +75,7 @@ impl Summary for Fates {
         self.interleaved += later.interleaved;
         self.weak += later.weak;
         self.by_fate.merge(later.by_fate, |a, b| a.add(b));
+        self.late.merge(later.late, |a, b| *a += b);
     }
 }
 
@@ -83,6 +92,12 @@ impl Fates {
     /// How many requests met each fate at each server, in order.
     pub fn iter(&self) -> impl Iterator<Item = (IpAddr, Fate, Count)> {
         self.by_fate.sorted().into_iter().map(|((server, fate), count)| (*server, *fate, *count))
+    }
+
+    /// The most late replies of a server that came in one second.
+    #[must_use]
+    pub fn most_late_at_once(&self, server: IpAddr) -> u64 {
+        self.late.sorted().into_iter().filter(|((s, _), _)| *s == server).map(|(_, n)| *n).max().unwrap_or(0)
     }
 
     /// How many requests met this fate, of all servers.

@@ -2,7 +2,7 @@
 
 use super::{Case, Examiner, ends};
 use crate::exchange::Fate;
-use crate::model::Counter;
+use crate::model::{Counter, Daemon, InputId};
 use crate::rules::{Evidence, Finding, Measure};
 
 /// What a counter may differ by from what captures say: the daemon's own queries, and the edges of the recording.
@@ -43,6 +43,7 @@ impl Examiner<'_> {
             });
             case.hold(sign, true, id);
         }
+        self.presence(case, &inputs);
         let Some((span, lost, answered)) = self.traffic(case) else { return };
         // What captures let expect in the time between the two looks.
         let received = self.rules.daemon.growth(&inputs, Counter::Received);
@@ -72,7 +73,6 @@ impl Examiner<'_> {
                 evidence: Evidence::of([later, earlier]).unwrap_or(Evidence::at(later)),
                 recipe: Some("ntpq -c sysstats".into()),
             });
-            case.hold("daemon-is-there", true, id);
             let agrees = growth.by as f64 >= expect * (1.0 - COUNTER_SLACK) - 2.0 && growth.by > 0;
             if agrees || (growth.by as f64) < expect * COUNTER_SLACK {
                 case.hold(sign, agrees, id);
@@ -98,6 +98,35 @@ impl Examiner<'_> {
             if all - good >= 4.0 && case.locus == "server" {
                 case.hold("daemon-missed-them", missed, id);
             }
+        }
+    }
+
+    /// Whether a daemon runs there at all, and (chronyd) whether it serves anybody.
+    fn presence(&mut self, case: &mut Case, inputs: &[InputId]) {
+        let host = self.scene.name(case.symptom.server);
+        if let Some(origin) = self.rules.daemon.spoken(inputs) {
+            let id = self.findings.add(Finding {
+                rule: "daemon",
+                subject: host.clone(),
+                statement: format!("the daemon on {host} answers ntpq or chronyc: it runs"),
+                measures: vec![],
+                evidence: Evidence::at(origin),
+                recipe: None,
+            });
+            case.hold("daemon-is-there", true, id);
+        }
+        let mut lines = self.rules.daemon.directives(inputs).filter(|d| d.daemon == Daemon::Chrony).peekable();
+        let Some(origin) = lines.peek().map(|d| d.origin) else { return };
+        if !lines.any(|d| d.keyword == "allow") {
+            let id = self.findings.add(Finding {
+                rule: "daemon",
+                subject: host.clone(),
+                statement: format!("chrony's configuration on {host} has no allow line: chronyd then serves nobody"),
+                measures: vec![],
+                evidence: Evidence::at(origin),
+                recipe: Some("grep -r allow /etc/chrony*".into()),
+            });
+            case.hold("ignore-configured", true, id);
         }
     }
 

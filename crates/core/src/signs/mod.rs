@@ -9,6 +9,7 @@ mod path;
 use crate::exchange::{Fate, PointId};
 use crate::model::InputId;
 use crate::rules::contrast::{Contrast, Contrasts};
+use crate::rules::loss::Polls;
 use crate::rules::path::{Direction, Locus, Routes, Symptom};
 use crate::rules::{Evidence, Finding, FindingId, Findings, Measure, Summaries};
 use crate::scene::Scene;
@@ -47,6 +48,8 @@ pub const SIGNS: &[(&str, &str)] = &[
     ("port-rule", "a packet filter's listing has a rule that drops by source port"),
     ("port-unreachable", "the server's host says that nothing listens (ICMP port unreachable)"),
     ("host-unreachable", "a router says that the server's host can't be reached"),
+    ("all-at-once", "the losses lie together in time, with good answers before and after"),
+    ("late-in-bursts", "late replies come many at once: the server had been away"),
     ("answers-late", "replies come later than clients wait"),
     ("answers-elsewhere", "replies come from an address that was not asked"),
     ("never-synchronised", "every answer says that the server is not synchronised"),
@@ -101,7 +104,11 @@ impl Examiner<'_> {
         match case.symptom.locus {
             Locus::Segment(..) => case.hold("lost-between-hosts", true, found),
             Locus::Device(..) => case.hold("lost-in-device", true, found),
-            Locus::Late(_) => case.hold("answers-late", true, found),
+            Locus::Late(_) => {
+                case.hold("answers-late", true, found);
+                let most = self.rules.exchange.most_late_at_once(case.symptom.server);
+                case.hold("late-in-bursts", most >= 3 && most * 3 >= case.symptom.total().n, found);
+            }
             Locus::Answered(Fate::Elsewhere(_)) => case.hold("answers-elsewhere", true, found),
             Locus::Answered(Fate::Error(IcmpError::PortUnreachable, from)) if from == case.symptom.server => {
                 case.hold("port-unreachable", true, found);
@@ -114,6 +121,7 @@ impl Examiner<'_> {
             _ => {}
         }
         self.answers(&mut case);
+        self.outage(&mut case);
         if let Some(at) = at {
             self.contrast(&mut case, at);
         }
@@ -163,6 +171,27 @@ impl Examiner<'_> {
         let ports = case.contrasts.ports.len();
         if all >= 5 && (answered > 0 || askers.len() > 1 || ports > 1) {
             case.hold("nobody-answered", answered == 0, case.found);
+        }
+    }
+
+    /// Whether the losses lie together in time, between good answers on both sides.
+    fn outage(&mut self, case: &mut Case) {
+        let lost = |((server, client), polls): &((IpAddr, IpAddr), Polls)| {
+            *server == case.symptom.server && case.symptom.lost.contains_key(client) && polls.lost.n >= 3
+        };
+        let (mut together, mut spread) = (0, 0);
+        for (_, polls) in self.rules.loss.captured().filter(lost) {
+            let (Some((from, _)), Some((to, _)), Some((first, last))) =
+                (polls.lost.first, polls.lost.last, polls.answered)
+            else {
+                spread += 1;
+                continue;
+            };
+            let within = first < from && to < last && to.0.saturating_sub(from.0) <= polls.longest_gap;
+            (together, spread) = (together + u32::from(within), spread + u32::from(!within));
+        }
+        if together + spread > 0 {
+            case.hold("all-at-once", together > 0 && spread == 0, case.found);
         }
     }
 
