@@ -37,11 +37,9 @@ pub struct Reject {
     pub reason: String,
 }
 
-/// Everything that a reader can hand on.
+/// Everything that a reader of text can hand on. Captures give [`crate::wire::Packet`]s.
 #[derive(Clone, Copy, Debug)]
 pub enum Row<'a> {
-    /// One NTP packet, or an ICMP error that quotes one, at one capture point.
-    Packet(&'a crate::wire::Packet),
     /// One host's view of one source.
     Peer(Peer<'a>),
     /// Something that is configured, counted, or happened.
