@@ -136,6 +136,12 @@ pub fn point_of(path: &str) -> &str {
     stem
 }
 
+/// Whether a word is what people call network interfaces: `eth0`, `ens3`, `in0`, `wan` …
+fn is_interface(word: &str) -> bool {
+    word.ends_with(|c: char| c.is_ascii_digit())
+        || ["any", "in", "inside", "lan", "out", "outside", "wan"].contains(&word)
+}
+
 impl Scene {
     /// Places the points, and gives each without a folder of its own to the host that its name begins with.
     pub fn place(&mut self, points: impl IntoIterator<Item = (PointId, Point)>) {
@@ -144,7 +150,8 @@ impl Scene {
         let mut known: BTreeSet<String> = self.inputs.iter().filter_map(|i| i.host.clone()).collect();
         // Two captures that share the beginning of their names are two interfaces of one host.
         let mut once = BTreeSet::new();
-        for host in self.points.values().filter_map(|p| prefix(&p.name)) {
+        let interface = |name: &&Point| name.name.rsplit_once('_').is_some_and(|(_, last)| is_interface(last));
+        for host in self.points.values().filter(interface).filter_map(|p| prefix(&p.name)) {
             if !once.insert(host.clone()) {
                 known.insert(host);
             }

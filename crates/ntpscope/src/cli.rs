@@ -75,7 +75,7 @@ pub struct Exchanges {
     #[arg(long)]
     pub port: Option<u16>,
     /// How lines are written
-    #[arg(long, value_enum, default_value_t = LineFormat::Table)]
+    #[arg(long, value_enum, default_value_t = LineFormat::Table, conflicts_with = "summary")]
     pub format: LineFormat,
 }
 

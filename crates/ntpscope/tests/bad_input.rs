@@ -214,7 +214,7 @@ fn a_file_that_may_not_be_read_is_named() {
     let dir = TempDir::new("locked");
     dir.file("c1_eth0.pcap", &capture("c1_eth0"));
     let locked = dir.file("c2_eth0.pcap", &capture("c2_eth0"));
-    fs::set_permissions(&locked, fs::Permissions::from_mode(0)).expect("the file is ours");
+    fs::set_permissions(&locked, fs::Permissions::from_mode(0o0)).expect("the file is ours");
     if fs::File::open(&locked).is_ok() {
         println!("skipped: this user reads files that nobody may read (root)");
         return;

@@ -4,13 +4,14 @@ use super::rank::{sign, spoken_by, weigh};
 use super::rewrite::Rewrite;
 use super::{Claim, Diagnosis, Place, SUFFERS, harmed};
 use crate::causes::{self, Cause, Kind};
+use crate::exchange::Fate;
 use crate::rules::contrast::HIGH;
 use crate::rules::loss::Polls;
-use crate::rules::path::Locus;
+use crate::rules::path::{Locus, Symptom};
 use crate::rules::{Evidence, Finding, Findings, Measure, Summaries};
 use crate::scene::Scene;
 use crate::signs::{Case, ends};
-use crate::time::{SECOND, Time};
+use crate::wire::IcmpError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -91,30 +92,34 @@ pub(super) fn claim(
         kind: cause.kind,
         server: symptom.server,
         probability,
-        title: fill(&cause.title),
+        title: fill(&capitalised(&cause.title)),
         place: place.clone(),
         provoked_by,
         affected: sufferers(Some(cause), case, rules, scene),
         since: total.first.map(|(time, _)| time),
-        from_the_start: total.first.map(|(time, _)| time) <= first_request(symptom.server, rules),
+        from_the_start: !answered_before(symptom, rules),
         last: total.last.map(|(time, _)| time),
         explains,
         versions: cause.versions.iter().map(|range| versions(range, case, &server)).collect(),
-        remedy: cause.remedy.iter().map(fill).collect(),
-        confirm: cause.confirm.iter().map(fill).collect(),
+        // What speaks of the ends of a segment is of no use without one.
+        remedy: cause.remedy.iter().filter(|line| !from.is_empty() || !line.contains("{from}")).map(fill).collect(),
+        confirm: cause.confirm.iter().filter(|line| !from.is_empty() || !line.contains("{from}")).map(fill).collect(),
         sources: cause.sources.clone(),
     }
 }
 
-/// When the first request to a server was seen, with the time in which others would have followed.
-fn first_request(server: IpAddr, rules: &Summaries) -> Option<Time> {
-    let firsts = rules.loss.captured().filter(|((s, _), _)| *s == server).filter_map(|(_, polls)| polls.all.first);
-    firsts.map(|(time, _)| Time(time.0.saturating_add(SETTLING))).min()
+/// A title as the beginning of a sentence; a name that it begins with stays as it is.
+pub(super) fn capitalised(title: &str) -> String {
+    let mut chars = title.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
-/// A fault that shows within this time from the first request was there before: clients poll each 4 s to 1024 s, and
-/// mostly each 64 s.
-const SETTLING: i64 = 64 * SECOND;
+/// Whether any of those who lost requests here had a good answer before: then the fault is not older than it shows.
+fn answered_before(symptom: &Symptom, rules: &Summaries) -> bool {
+    let since = symptom.total().first.map(|(time, _)| time);
+    let own = rules.loss.captured().filter(|((s, c), _)| *s == symptom.server && symptom.lost.contains_key(c));
+    own.filter_map(|(_, polls)| polls.answered).any(|(first, _)| Some(first) < since)
+}
 
 /// What the server's version says to a range of versions that have the fault.
 fn versions(range: &causes::Range, case: &Case, server: &str) -> String {
@@ -140,6 +145,7 @@ fn place(case: &Case, scene: &Scene) -> Place {
             let host = scene.host_of_point(a).map_or_else(|| scene.point_name(a), str::to_owned);
             Place::Device(host, ends(case.symptom.locus).map(names).or(Some(names((a, b)))))
         }
+        Locus::Answered(Fate::Error(IcmpError::Prohibited, from)) => Place::Device(scene.name(from), None),
         _ => Place::Server(scene.name(case.symptom.server), case.symptom.server),
     }
 }

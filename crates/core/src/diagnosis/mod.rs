@@ -57,6 +57,8 @@ pub struct Diagnosis {
     pub ruled_out: Vec<(String, Vec<FindingId>)>,
     /// Causes that the evidence can neither claim nor rule out, with what would decide.
     pub undecided: Vec<(String, String)>,
+    /// Places where requests come to grief more than by chance, claimed or not.
+    pub symptoms: usize,
     /// Requests seen, and those answered well, of those whose fate is known.
     pub answered: Share,
     /// Requests whose fate the recording does not show: it ended too soon after them.
@@ -168,6 +170,7 @@ pub fn diagnose(rules: &Summaries, scene: &mut Scene) -> Diagnosis {
     out.diagnoses.sort_by(|a, b| (a.kind as u8).cmp(&(b.kind as u8)).then(b.probability.total_cmp(&a.probability)));
     let known = rules.exchange.iter().filter(|(_, fate, _)| !matches!(fate.word(), "cut" | "symmetric"));
     out.answered = Share::of(rules.exchange.total("answered"), known.map(|(.., count)| count.n).sum());
+    out.symptoms = cases.len();
     out.unjudged = rules.exchange.total("cut");
     out.findings = findings;
     out

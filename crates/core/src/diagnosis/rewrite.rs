@@ -150,7 +150,7 @@ pub(super) fn risks(
             kind: cause.kind,
             server,
             probability,
-            title: fill(&cause.title),
+            title: fill(&super::claim::capitalised(&cause.title)),
             place: Place::Device(rewrite.device.clone(), None),
             provoked_by: None,
             affected: inside,

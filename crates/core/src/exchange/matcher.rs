@@ -152,22 +152,27 @@ impl Matcher {
         let strong = packet.ntp.is_whole() && packet.ntp.transmit() != 0;
         let key = if strong { packet.ntp.transmit() } else { weak_key(packet.source, packet.destination) };
         let head = self.index.get(&key).copied().unwrap_or(NONE);
-        let (mut at, mut alike) = (head, 0);
-        while at != NONE && alike < MOST_ALIKE {
-            let slot = &mut self.slots[at as usize];
-            let same = slot.exchange.header == packet.ntp
-                && slot.exchange.length == packet.length
-                && (strong || (slot.exchange.requests[0].ip_id == seen.ip_id && seen.ip_id != 0));
-            if same && slot.exchange.see_again(seen) {
-                if let [first, .., last] = slot.exchange.requests.as_slice()
-                    && last.point == seen.point
-                {
-                    self.alignment.follow(seen.point, seen.time.0.saturating_sub(first.time.0));
+        // One client may send the same timestamp to several servers: the same destination is preferred, and another
+        // is the same request only where a point has changed it.
+        for same_destination in [true, false] {
+            let (mut at, mut alike) = (head, 0);
+            while at != NONE && alike < MOST_ALIKE {
+                let slot = &mut self.slots[at as usize];
+                let same = slot.exchange.header == packet.ntp
+                    && slot.exchange.length == packet.length
+                    && slot.exchange.requests.iter().any(|s| s.destination == seen.destination) == same_destination
+                    && (strong || (slot.exchange.requests[0].ip_id == seen.ip_id && seen.ip_id != 0));
+                if same && slot.exchange.see_again(seen) {
+                    if let [first, .., last] = slot.exchange.requests.as_slice()
+                        && last.point == seen.point
+                    {
+                        self.alignment.follow(seen.point, seen.time.0.saturating_sub(first.time.0));
+                    }
+                    return;
                 }
-                return;
+                at = slot.next;
+                alike += 1;
             }
-            at = slot.next;
-            alike += 1;
         }
         if self.young.len() + self.old.len() >= MOST_OPEN {
             self.tally.hurried += 1;
@@ -376,7 +381,7 @@ impl Exchange {
         match self.requests.iter().find(|s| s.point == seen.point) {
             None if self.requests.iter().any(near) => self.requests.push(seen),
             None => return false,
-            Some(before) if !near(before) => return false,
+            Some(before) if !near(before) || before.destination != seen.destination => return false,
             Some(before) if (before.source, before.ttl) == (seen.source, seen.ttl) => {
                 self.duplicate_requests = self.duplicate_requests.saturating_add(1);
             }
@@ -453,10 +458,13 @@ impl Exchange {
     }
 }
 
+/// Kiss codes that refuse service. The others (INIT, STEP …) are how ntpd says that it has no time yet.
+const REFUSALS: [&[u8; 4]; 3] = [b"RATE", b"DENY", b"RSTR"];
+
 fn content(header: &ntp::Header) -> Answer {
     match header.kiss() {
-        Some(code) => Answer::Kiss(code),
-        None if header.leap() == 3 || matches!(header.stratum(), 0 | 16..) => Answer::Unsynchronised,
-        None => Answer::Time,
+        Some(code) if REFUSALS.contains(&&code) => Answer::Kiss(code),
+        _ if header.leap() == 3 || matches!(header.stratum(), 0 | 16..) => Answer::Unsynchronised,
+        _ => Answer::Time,
     }
 }

@@ -210,7 +210,10 @@ impl Exchange {
     /// Judges what became of it. The best answer that any point saw counts: a reply lost on its way back was given.
     fn judge(&self) -> Fate {
         let late = || self.response_s().is_some_and(|s| s > LATE_S);
+        // A peer's own poll carries our timestamp too: what comes later than an answer would is that.
+        let symmetric = matches!(self.header.mode(), 1 | 2);
         match self.replies.iter().map(|(_, answer)| *answer).min() {
+            Some(_) if symmetric && late() => Fate::Symmetric,
             Some(Answer::Time) if late() => Fate::Late,
             Some(Answer::Time) => Fate::Answered,
             Some(Answer::Unsynchronised) => Fate::Unsynchronised,
@@ -220,7 +223,7 @@ impl Exchange {
             None => match self.errors.iter().find(|(_, _, e)| *e != IcmpError::TimeExceeded) {
                 Some((_, from, error)) => Fate::Error(*error, *from),
                 None if !self.requests.iter().any(|s| self.covered.contains(s.point)) => Fate::Cut,
-                None if matches!(self.header.mode(), 1 | 2) => Fate::Symmetric,
+                None if symmetric => Fate::Symmetric,
                 None => Fate::Silent,
             },
         }

@@ -4,7 +4,7 @@ use super::Coverage;
 use crate::causes::Kind;
 use crate::diagnosis::{CLAIM, Claim, Diagnosis, Place};
 use crate::rules::path::Direction;
-use crate::rules::{Finding, FindingId};
+use crate::rules::{Finding, FindingId, Measure};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -33,12 +33,14 @@ pub fn report(diagnosis: &Diagnosis, coverage: Coverage<'_>) -> String {
         diagnosis.diagnoses.iter().filter(|d| d.kind == Kind::Fault && d.probability >= CLAIM).collect();
     if faults.is_empty() {
         let answered = diagnosis.answered;
-        let what = if answered.whole > 0 {
-            format!("{} requests were answered well.", answered.words())
-        } else {
-            "No requests are in it.".into()
+        let verdict = match (answered.whole, diagnosis.symptoms) {
+            (0, _) => "NOTHING TO JUDGE BY: no requests whose fate is known are in what was given.".to_owned(),
+            (_, 0) => format!("NO FAULT FOUND in what was given: {} requests were answered well.", answered.words()),
+            _ => {
+                format!("REQUESTS FAIL, and what was given does not tell why: {} were answered well.", answered.words())
+            }
         };
-        page.text(0, &format!("NO FAULT FOUND in what was given. {what}"));
+        page.text(0, &verdict);
         page.gap();
     }
     let mut told = BTreeSet::new();
@@ -63,6 +65,9 @@ pub fn report(diagnosis: &Diagnosis, coverage: Coverage<'_>) -> String {
     if !others.is_empty() {
         page.text(0, "ALSO MEASURED");
     }
+    // Hops that lose nothing are told together: each is in the JSON report.
+    let idle = |finding: &Finding| finding.rule == "path" && finding.measures.contains(&("lost", Measure::Number(0.0)));
+    let (hops, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|(_, finding)| idle(finding));
     for (id, finding) in &others {
         page.labelled(
             &format!("{id} {}", finding.rule),
@@ -70,6 +75,12 @@ pub fn report(diagnosis: &Diagnosis, coverage: Coverage<'_>) -> String {
             &format!("{} ({})", finding.statement, seen(finding, coverage)),
         );
     }
+    if !hops.is_empty() {
+        let ids: Vec<FindingId> = hops.iter().map(|(id, _)| *id).collect();
+        let names: Vec<&str> = hops.iter().map(|(_, finding)| finding.subject.as_str()).collect();
+        page.labelled(&list(&ids), 11, &format!("nothing was lost on these hops: {}", names.join(", ")));
+    }
+    let others = [others, hops].concat();
     if !others.is_empty() {
         page.gap();
     }
@@ -122,12 +133,8 @@ impl Page {
             Kind::Risk => "RISK",
             Kind::Note => "note",
         };
-        let mut title = claim.title.clone();
-        if let Some(first) = title.get(..1) {
-            title = first.to_uppercase() + &title[1..];
-        }
         self.text(0, &format!("{word}: {} (probability {:.2})", claim.cause, claim.probability));
-        self.text(2, &format!("{title}."));
+        self.text(2, &format!("{}.", claim.title));
         let mut place = place(&claim.place);
         if let Some(device) = &claim.provoked_by {
             let _ = write!(place, "; brought about by the rewriting on {device}");

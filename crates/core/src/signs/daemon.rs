@@ -4,6 +4,7 @@ use super::{Case, Examiner, ends};
 use crate::exchange::Fate;
 use crate::model::{Counter, Daemon, InputId};
 use crate::rules::{Evidence, Finding, Measure};
+use std::net::IpAddr;
 
 /// What a counter may differ by from what captures say: the daemon's own queries, and the edges of the recording.
 const COUNTER_SLACK: f64 = 0.25;
@@ -59,13 +60,15 @@ impl Examiner<'_> {
             (Counter::Restricted, "restricted-grew", "restricted"),
         ] {
             let Some(growth) = self.rules.daemon.growth(&inputs, counter) else { continue };
-            let expect = expected(lost, growth.over_s);
+            // What is answered with a kiss is limited as well.
+            let limited = lost + if counter == Counter::Limited { self.kissed(case.symptom.server) } else { 0 };
+            let expect = expected(limited, growth.over_s);
             let (earlier, later) = growth.looks;
             let id = self.findings.add(Finding {
                 rule: "daemon",
                 subject: self.scene.name(case.symptom.server),
                 statement: format!(
-                    "{name} counted {} packets as \"{words}\" {}; at the captured rate {expect:.0} requests were lost in that time",
+                    "{name} counted {} packets as \"{words}\" {}; at the captured rate {expect:.0} requests were lost or refused in that time",
                     growth.by,
                     within(growth.over_s)
                 ),
@@ -99,6 +102,12 @@ impl Examiner<'_> {
                 case.hold("daemon-missed-them", missed, id);
             }
         }
+    }
+
+    /// Requests that a server answered with a refusal.
+    fn kissed(&self, server: IpAddr) -> u64 {
+        let kisses = self.rules.exchange.iter().filter(|(s, fate, _)| *s == server && matches!(fate, Fate::Kiss(_)));
+        kisses.map(|(.., count)| count.n).sum()
     }
 
     /// Whether a daemon runs there at all, and (chronyd) whether it serves anybody.

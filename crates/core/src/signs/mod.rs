@@ -47,6 +47,8 @@ pub const SIGNS: &[(&str, &str)] = &[
     ("ignore-configured", "the server's configuration ignores some addresses"),
     ("port-rule", "a packet filter's listing has a rule that drops by source port"),
     ("port-unreachable", "the server's host says that nothing listens (ICMP port unreachable)"),
+    ("prohibited", "a device says that a filter of its own forbids it (ICMP administratively prohibited)"),
+    ("confounded", "each client is served always or never: what separates may be the client and not the set"),
     ("host-unreachable", "a router says that the server's host can't be reached"),
     ("all-at-once", "the losses lie together in time, with good answers before and after"),
     ("late-in-bursts", "late replies come many at once: the server had been away"),
@@ -113,10 +115,12 @@ impl Examiner<'_> {
             Locus::Answered(Fate::Error(IcmpError::PortUnreachable, from)) if from == case.symptom.server => {
                 case.hold("port-unreachable", true, found);
             }
+            Locus::Answered(Fate::Error(IcmpError::Prohibited, _)) => case.hold("prohibited", true, found),
             Locus::Answered(Fate::Error(IcmpError::HostUnreachable, _)) => case.hold("host-unreachable", true, found),
             Locus::Answered(Fate::Unsynchronised) => {
-                let all = case.symptom.total().n == case.symptom.came();
-                case.hold("never-synchronised", all, found);
+                let good =
+                    self.rules.exchange.iter().any(|(s, fate, _)| s == case.symptom.server && fate == Fate::Answered);
+                case.hold("never-synchronised", !good, found);
             }
             _ => {}
         }
@@ -133,8 +137,11 @@ impl Examiner<'_> {
     /// What else the server answered.
     fn answers(&mut self, case: &mut Case) {
         let server = case.symptom.server;
-        let (mut answered, mut all) = (0, 0);
+        let (mut answered, mut all, mut last) = (0, 0, None);
         for (_, fate, count) in self.rules.exchange.iter().filter(|(s, ..)| *s == server) {
+            if matches!(fate, Fate::Answered | Fate::Late | Fate::Unsynchronised | Fate::Kiss(_)) {
+                last = last.max(count.last.map(|(time, _)| time));
+            }
             match fate {
                 Fate::Answered | Fate::Late | Fate::Unsynchronised => answered += count.n,
                 Fate::Kiss(code) => {
@@ -155,7 +162,7 @@ impl Examiner<'_> {
                         ),
                         measures: vec![("kisses", Measure::Number(count.n as f64)), ("code", Measure::Word(code))],
                         evidence: Evidence::at(origin),
-                        recipe: Some(format!("tshark -r CAPTURE -Y 'ip.src == {server} && ntp.stratum == 0'")),
+                        recipe: Some(format!("tshark -r CAPTURE -Y 'ntp.flags.mode == 4 && ntp.stratum == 0'")),
                     });
                     case.hold(name, true, id);
                     answered += count.n;
@@ -170,7 +177,10 @@ impl Examiner<'_> {
             self.rules.loss.captured().filter(|((s, _), _)| *s == server).map(|((_, c), _)| c).collect();
         let ports = case.contrasts.ports.len();
         if all >= 5 && (answered > 0 || askers.len() > 1 || ports > 1) {
-            case.hold("nobody-answered", answered == 0, case.found);
+            // A server that has died answers nobody from then on.
+            let since = case.symptom.total();
+            let died = since.n >= 5 && since.first.map(|(time, _)| time) > last;
+            case.hold("nobody-answered", answered == 0 || died, case.found);
         }
     }
 
@@ -243,6 +253,9 @@ impl Examiner<'_> {
             if *separates || contradicted {
                 holds.push((name, *separates));
             }
+        }
+        if best.is_some() && contrasts.is_confounded() {
+            holds.push(("confounded", true));
         }
         if ports == ["port-below-123"] {
             holds.push(("only-below-123", true));

@@ -47,7 +47,8 @@ impl Examiner<'_> {
             }
         };
         let last = total.last.map(|(_, origin)| origin);
-        let filter = format!("ip.addr == {} && ntp", symptom.server);
+        let filter =
+            format!("{}.addr == {} && ntp", if symptom.server.is_ipv6() { "ipv6" } else { "ip" }, symptom.server);
         Some(self.findings.add(Finding {
             rule: if matches!(symptom.locus, Locus::Answered(_)) { "exchange" } else { "path" },
             subject,

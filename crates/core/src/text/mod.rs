@@ -174,7 +174,6 @@ mod tests {
 
     fn in_words(row: Row<'_>) -> String {
         match row {
-            Row::Packet(_) => "packet".into(),
             Row::Peer(p) => format!(
                 "peer {} {} {} st {} poll {} reach {} delay {:?} offset {:?}",
                 p.source, p.tally, p.refid, p.stratum, p.poll_s, p.reach, p.delay_s, p.offset_s
