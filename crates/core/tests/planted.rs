@@ -12,7 +12,6 @@ use ntpscope_core::rules::{Material, Summaries, Summary};
 use ntpscope_core::scene::{Input, Point, Scene};
 use ntpscope_core::time::{SECOND, Time};
 use ntpscope_core::wire::{Packet, ntp};
-use std::cell::Cell;
 use std::net::IpAddr;
 
 const POINTS: [&str; 4] = ["c_eth0", "rt_in0", "rt_out0", "sv_eth0"];
@@ -180,7 +179,7 @@ fn packet(point: u8, time: Time, [source, destination]: [(IpAddr, u16); 2], repl
 
 /// Deterministic noise: a linear congruential generator (Knuth's MMIX constants), its upper bits as a share of 1.
 fn noise(seed: u64) -> impl Fn() -> f64 {
-    let state = Cell::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let state = std::cell::Cell::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     move || {
         state.set(state.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407));
         (state.get() >> 11) as f64 / (1u64 << 53) as f64
@@ -220,10 +219,8 @@ fn a_drop_between_two_interfaces_of_the_router_is_the_routers() {
     for (way, from, to) in [(Way::Lost(2), "rt_in0", "rt_out0"), (Way::ReplyLost(2), "rt_out0", "rt_in0")] {
         let noise = noise(32);
         let world = World { way: &|_| if noise() < 0.3 { way } else { WELL }, ..HEALTHY };
-        assert_eq!(
-            world.faults(),
-            [("drop-in-device".into(), Place::Device("rt".into(), Some((from.into(), to.into()))))]
-        );
+        let place = Place::Device("rt".into(), Some((from.into(), to.into())));
+        assert_eq!(world.faults(), [("drop-in-device".to_owned(), place)]);
     }
 }
 

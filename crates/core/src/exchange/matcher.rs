@@ -230,6 +230,9 @@ impl Matcher {
         }
         if self.orphans.insert(key, (*packet, seen.point)).is_none() {
             self.orphan_ages.push_back((key, seen.time));
+        } else {
+            // Of two with one origin the later is kept.
+            self.tally.unasked += 1;
         }
     }
 

@@ -162,7 +162,7 @@ impl Examiner<'_> {
                         ),
                         measures: vec![("kisses", Measure::Number(count.n as f64)), ("code", Measure::Word(code))],
                         evidence: Evidence::at(origin),
-                        recipe: Some(format!("tshark -r CAPTURE -Y 'ntp.flags.mode == 4 && ntp.stratum == 0'")),
+                        recipe: Some("tshark -r CAPTURE -Y 'ntp.flags.mode == 4 && ntp.stratum == 0'".into()),
                     });
                     case.hold(name, true, id);
                     answered += count.n;
