@@ -114,7 +114,7 @@ impl<'a> Sample<'a> {
         if !matches!(mode, "^" | "=" | "#") || !matches!(state, "*" | "+" | "-" | "x" | "~" | "?") {
             return None;
         }
-        let (source, stratum, poll, reach) = (field()?, field()?, field()?, field()?);
+        let (source, stratum, poll, reach) = (field().filter(|name| !name.is_empty())?, field()?, field()?, field()?);
         // Never is the largest 32-bit number.
         let any = field()? != "4294967295";
         let ahead = field()?.parse::<f64>().ok().filter(|v| v.is_finite());
