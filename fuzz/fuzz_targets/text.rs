@@ -7,7 +7,7 @@ use ntpscope_core::model::{InputId, Place, Row};
 use ntpscope_core::text::{FORMS, TextReader};
 
 fuzz_target!(|data: &[u8]| {
-    let mut reader = TextReader::new(InputId(7));
+    let mut reader = TextReader::new(InputId(7), Time(1_795_478_400_000_000_000));
     for (number, line) in (1..).zip(data.split(|byte| *byte == b'\n')) {
         let reject = reader.line(line, &mut |row| check(row, number));
         if let Some(reject) = reject {

@@ -13,6 +13,7 @@ pub mod rules;
 pub mod scene;
 pub mod signs;
 pub mod stats;
+pub mod table;
 pub mod text;
 pub mod time;
 pub mod version;

@@ -9,6 +9,12 @@ pub struct Time(pub i64);
 /// One second, in nanoseconds.
 pub const SECOND: i64 = 1_000_000_000;
 
+/// One day, in nanoseconds.
+pub const DAY: i64 = 86_400 * SECOND;
+
+/// The modified Julian day of 1970-01-01.
+const MJD_1970: i64 = 40_587;
+
 /// Seconds from the NTP epoch (1900) to the Unix epoch (1970); RFC 5905 §6.
 pub const NTP_TO_UNIX: i64 = 2_208_988_800;
 
@@ -32,6 +38,36 @@ impl Time {
         let behind = pivot.0.div_euclid(SECOND) - second;
         let eras = (behind + (1 << 31)).div_euclid(1 << 32);
         Time((second + (eras << 32)).saturating_mul(SECOND).saturating_add(fraction as i64))
+    }
+
+    /// From a modified Julian day, the first column of ntpd's statistics, and nanoseconds since its midnight.
+    ///
+    /// ```
+    /// use ntpscope_core::time::Time;
+    /// assert_eq!(Time::from_mjd(61_366, 33_913_579_000_000).map(|t| t.to_string()).unwrap(), "2026-11-22T09:25:13Z");
+    /// ```
+    #[must_use]
+    pub fn from_mjd(day: i64, ns: i64) -> Option<Time> {
+        day.checked_sub(MJD_1970)?.checked_mul(DAY)?.checked_add(ns).map(Time)
+    }
+
+    /// From a date of the Gregorian calendar and nanoseconds since its midnight; `None` where there is no such day.
+    #[must_use]
+    pub fn from_date(year: i16, month: i8, day: i8, ns: i64) -> Option<Time> {
+        let date = jiff::civil::Date::new(year, month, day).ok()?;
+        // Days from 0000-03-01 (years of 365 days from March on, and the leap days before), less those to 1970.
+        let (year, month) = (i64::from(date.year()), i64::from(date.month()));
+        let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+        let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+        let days = 365 * year + leap_days + (153 * month + 2) / 5 + i64::from(date.day()) - 1 - 719_468;
+        days.checked_mul(DAY)?.checked_add(ns).map(Time)
+    }
+
+    /// RFC 3339 in UTC to the nanosecond, without zeros at the end.
+    #[must_use]
+    pub fn exactly(self) -> impl fmt::Display {
+        // Every 64-bit number of nanoseconds is within the years that jiff knows.
+        jiff::Timestamp::from_nanosecond(i128::from(self.0)).unwrap_or_default()
     }
 
     /// Seconds from `earlier` to this instant; negative where it lies before.
@@ -61,6 +97,16 @@ impl serde::Serialize for Time {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn dates_are_those_of_the_calendar(second in -62_135_596_800_i64..253_402_300_800) {
+            let civil = jiff::Timestamp::from_second(second).expect("in range").to_zoned(jiff::tz::TimeZone::UTC).date();
+            let got = Time::from_date(civil.year(), civil.month(), civil.day(), 0);
+            let days = second.div_euclid(86_400);
+            proptest::prop_assert_eq!(got, days.checked_mul(DAY).map(Time));
+        }
+    }
 
     #[test]
     fn ntp_era_follows_the_pivot() {

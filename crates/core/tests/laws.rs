@@ -6,7 +6,7 @@
 use ntpscope_core::diagnosis::{CLAIM, diagnose};
 use ntpscope_core::exchange::survey::Survey;
 use ntpscope_core::exchange::{Alignment, Exchange, Matcher, PointId, Tally};
-use ntpscope_core::model::{Action, Counter, Daemon, Event, FilterRule, Flow, InputId, Origin, Peer, Place, Row, What};
+use ntpscope_core::model::{At, Action, Counter, Daemon, Event, FilterRule, Flow, InputId, Origin, Peer, Place, Row, What};
 use ntpscope_core::rules::loss::Polls;
 use ntpscope_core::rules::{Material, Summaries, Summary};
 use ntpscope_core::scene::{Input, Point, Scene};
@@ -144,9 +144,9 @@ const SAID: &[Option<What<'static>>] = &[
     None,
     Some(What::Variable { association: "", name: "version", value: "ntpd 4.2.6p5" }),
     Some(What::Variable { association: "", name: "dstadr", value: "10.2.0.2" }),
-    Some(What::Counter { association: "", name: Counter::AgeS, value: 10 }),
-    Some(What::Counter { association: "", name: Counter::AgeS, value: 90 }),
-    Some(What::Counter { association: "", name: Counter::BadFormat, value: 5 }),
+    Some(What::Counter { association: "", name: Counter::AgeS, value: 10, over_s: None }),
+    Some(What::Counter { association: "", name: Counter::AgeS, value: 90, over_s: None }),
+    Some(What::Counter { association: "", name: Counter::BadFormat, value: 5, over_s: None }),
     Some(What::Directive { daemon: Daemon::Ntpd, keyword: "restrict", rest: "default ignore" }),
     Some(What::Flow(FLOW)),
     Some(What::Rule(FilterRule {
@@ -161,9 +161,9 @@ const SAID: &[Option<What<'static>>] = &[
 /// A row of an input from 4 up.
 fn row([said, input, line]: [u8; 3]) -> Row<'static> {
     let origin = Origin { input: InputId(4 + u32::from(input % 5)), place: Place::Line(1 + u32::from(line)) };
-    let (source, reach, delay_s, offset_s) = (of(line, &["10.2.0.2", "10.2.0.3"]), line, None, None);
-    let peer = Peer { origin, source, tally: '*', refid: "", stratum: 2, poll_s: 64, reach, delay_s, offset_s };
-    of(said, SAID).map_or(Row::Peer(peer), |what| Row::Event(Event { origin, what }))
+    let source = of(line, &["10.2.0.2", "10.2.0.3"]);
+    let peer = Peer { reach: Some(line), ..Peer::new(At::origin(origin), source) };
+    of(said, SAID).map_or(Row::Peer(peer), |what| Row::Event(Event { at: At::origin(origin), what }))
 }
 
 /// The material of all rules: exchanges in the order in which they end, and rows among them.

@@ -21,6 +21,8 @@ pub enum Verb {
     Diagnose(Diagnose),
     /// List the requests in captures: where each was seen, what became of it, how it was rewritten
     Exchanges(Exchanges),
+    /// Show what was read: the rows of any evidence, as CSV or JSON lines; what was not understood; or a summary
+    Rows(Rows),
     /// Print the page of a cause or rule; without an ID, list them
     Explain {
         /// A cause or rule, as a report names it
@@ -53,6 +55,45 @@ pub enum ReportFormat {
     Text,
     /// For programs: docs/diagnosis.schema.json
     Json,
+}
+
+/// What `rows` takes.
+#[derive(Debug, Args)]
+pub struct Rows {
+    /// Files or folders of any evidence; `-` is standard input
+    #[arg(required = true)]
+    pub path: Vec<PathBuf>,
+    /// Only rows of this kind
+    #[arg(long, value_enum)]
+    pub table: Option<TableName>,
+    /// How rows are written
+    #[arg(long, value_enum, default_value_t = RowFormat::Json)]
+    pub format: RowFormat,
+    /// What was not understood, with line and reason
+    #[arg(long)]
+    pub rejects: bool,
+}
+
+/// How rows are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RowFormat {
+    /// Comma-separated values with a header
+    Csv,
+    /// One JSON object a line
+    Json,
+}
+
+/// The kinds of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TableName {
+    /// The state of a clock
+    Clock,
+    /// One host's view of one source
+    Peer,
+    /// NTP packets
+    Packet,
+    /// What is configured, counted, or happened
+    Event,
 }
 
 /// What `exchanges` takes.

@@ -16,6 +16,7 @@ fn main() -> ExitCode {
     let done = match &cli.verb {
         cli::Verb::Diagnose(args) => cmd::diagnose::run(args),
         cli::Verb::Exchanges(args) => cmd::exchanges::run(args),
+        cli::Verb::Rows(args) => cmd::rows::run(args),
         cli::Verb::Explain { id } => cmd::explain::run(id.as_deref()),
     };
     match done {

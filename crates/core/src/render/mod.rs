@@ -3,6 +3,7 @@
 pub mod exchanges;
 pub mod explain;
 pub mod json;
+pub mod rows;
 pub mod text;
 
 use crate::exchange::{Alignment, Tally};

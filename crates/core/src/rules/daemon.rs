@@ -39,13 +39,14 @@ pub struct Directive {
 
 impl Summary for Daemons {
     fn fold(&mut self, material: Material<'_>) {
-        let Material::Row(Row::Event(Event { origin, what })) = material else { return };
+        let Material::Row(Row::Event(Event { at, what })) = material else { return };
+        let origin = at.origin;
         let said = self.0.entry(origin.input).or_default();
         match what {
             What::Variable { association, name, value } if ASKED.contains(&name) => {
                 said.variables.insert((association.into(), name.into()), (value.into(), origin));
             }
-            What::Counter { association, name, value } => {
+            What::Counter { association, name, value, over_s: None } => {
                 said.counters.insert((association.into(), name), (value, origin));
             }
             What::Directive { daemon, keyword, rest } => {

@@ -3,7 +3,7 @@
 use super::exchange::Count;
 use super::{Material, Sampled, Summary, keep_first};
 use crate::exchange::Fate;
-use crate::model::{InputId, Origin, Peer, Row};
+use crate::model::{At, InputId, Origin, Peer, Row};
 use crate::stats::Share;
 use crate::time::Time;
 use std::collections::BTreeMap;
@@ -46,7 +46,7 @@ impl Summary for Losses {
                 let lost = if answered.is_some() { Count::default() } else { one };
                 polls.add(Polls { all: one, lost, answered, longest_gap: 0 });
             }
-            Material::Row(Row::Peer(Peer { origin, source, reach, .. })) => {
+            Material::Row(Row::Peer(Peer { at: At { origin, .. }, source, reach: Some(reach), .. })) => {
                 self.billboards.insert((origin.input, source.into()), (reach, origin));
                 keep_first(&mut self.billboards, MOST_PEERS);
             }

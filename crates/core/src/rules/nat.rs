@@ -3,7 +3,7 @@
 use super::exchange::Count;
 use super::{Material, Sampled, Summary};
 use crate::exchange::{Fate, Points};
-use crate::model::{Action, Event, Flow, InputId, Origin, Row, What};
+use crate::model::{Action, At, Event, Flow, InputId, Origin, Row, What};
 use std::net::IpAddr;
 
 /// Flows and rules kept; a busy router tracks a million connections, and few of them are NTP.
@@ -89,7 +89,7 @@ impl Summary for Mappings {
                     outcome.lost += u64::from(exchange.fate == Fate::Silent);
                 }
             }
-            Material::Row(Row::Event(Event { origin, what })) => match what {
+            Material::Row(Row::Event(Event { at: At { origin, .. }, what })) => match what {
                 What::Flow(flow) if flow.destination.1 == crate::wire::NTP_PORT => {
                     self.flows.push((flow, origin));
                 }

@@ -2,8 +2,9 @@
 //!
 //! Each is also read as `chronyc -c` prints it (comma-separated, no header), where its shape is unmistakable.
 
-use super::{Block, Form, Line, Taken, is_rule, with_unit_s};
-use crate::model::{Counter, Event, Origin, Peer, Row, What};
+use super::field::with_unit_s;
+use super::{Block, Form, Line, Taken, is_rule};
+use crate::model::{At, Counter, Event, Peer, Row, What};
 use std::net::IpAddr;
 
 /// `chronyc sources`, with or without `-v`.
@@ -34,12 +35,12 @@ pub const SERVERSTATS: Form = Form {
     block: || Box::new(Serverstats),
 };
 
-fn variable(rows: &mut dyn FnMut(Row<'_>), origin: Origin, association: &str, name: &str, value: &str) {
-    rows(Row::Event(Event { origin, what: What::Variable { association, name, value } }));
+fn variable(rows: &mut dyn FnMut(Row<'_>), at: At<'_>, association: &str, name: &str, value: &str) {
+    rows(Row::Event(Event { at, what: What::Variable { association, name, value } }));
 }
 
-fn counter(rows: &mut dyn FnMut(Row<'_>), origin: Origin, association: &str, name: Counter, value: u64) {
-    rows(Row::Event(Event { origin, what: What::Counter { association, name, value } }));
+fn counter(rows: &mut dyn FnMut(Row<'_>), at: At<'_>, association: &str, name: Counter, value: u64) {
+    rows(Row::Event(Event { at, what: What::Counter { association, name, value, over_s: None } }));
 }
 
 /// `-v` draws a legend above the header: lines of text that hang on lines made of `.-`, `/` and `|`.
@@ -61,7 +62,7 @@ impl Block for Sources {
     fn line(&mut self, line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
         let text = line.text;
         if let Some(sample) = Sample::of_fields(text) {
-            return sample.row(line.origin, rows);
+            return sample.row(line.at, rows);
         }
         if text.is_empty() || is_rule(text) || is_legend(text) || opens_sources(text) {
             return Taken::Yes;
@@ -74,7 +75,7 @@ impl Block for Sources {
             return Taken::No;
         };
         match Sample::of_row(marks.as_str(), tally) {
-            Some(sample) => sample.row(line.origin, rows),
+            Some(sample) => sample.row(line.at, rows),
             None => Taken::Rejected("a source needs name, Stratum, Poll, Reach, LastRx and Last sample".into()),
         }
     }
@@ -125,7 +126,7 @@ impl<'a> Sample<'a> {
         Some(Sample { tally: state.chars().next()?, source, stratum, poll, reach, any, ahead })
     }
 
-    fn row(&self, origin: Origin, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
+    fn row(&self, at: At<'a>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
         let Some(stratum) = self.stratum.parse().ok().filter(|stratum: &u8| *stratum <= 16) else {
             return Taken::Rejected(format!("stratum `{}` is not 0 to 16", self.stratum));
         };
@@ -133,25 +134,20 @@ impl<'a> Sample<'a> {
         let Ok(reach) = u8::from_str_radix(self.reach, 8) else {
             return Taken::Rejected(format!("reach `{}` is not octal 0 to 377", self.reach));
         };
-        // A power of two; chrony polls up to 128 times a second, which is less than a row can say.
-        let Some(poll_s) =
-            self.poll.parse::<i8>().ok().and_then(|log| 1_u32.checked_shl(u32::try_from(log.max(0)).ok()?))
-        else {
+        // A power of two; chrony polls up to 128 times a second.
+        let Some(poll_s) = self.poll.parse::<i8>().ok().filter(|log| (-7..=24).contains(log)).map(|log| f64::from(log).exp2()) else {
             return Taken::Rejected(format!("poll `{}` is not a power of two", self.poll));
         };
         let Some(ahead) = self.ahead else { return Taken::Rejected("the last sample is not a time".into()) };
         rows(Row::Peer(Peer {
-            origin,
-            source: self.source,
-            tally: self.tally,
-            refid: "",
-            stratum,
-            poll_s,
-            reach,
-            delay_s: None,
+            tally: Some(self.tally),
+            stratum: Some(stratum),
+            poll_s: Some(poll_s),
+            reach: Some(reach),
             // chronyc prints local − reference: positive is a fast local clock. The first value is taken, not the one
             // in brackets: it is the measured one, corrected for what chronyd has slewed since (chronyc(1), sources).
             offset_s: self.any.then_some(0.0 - ahead),
+            ..Peer::new(at, self.source)
         }));
         Taken::Yes
     }
@@ -210,7 +206,7 @@ struct Ntpdata {
 impl Block for Ntpdata {
     fn line(&mut self, line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
         if let Some(fields) = NtpdataFields::of(line.text) {
-            return fields.rows(line.origin, rows);
+            return fields.rows(line.at, rows);
         }
         // A blank line stands between sources, and before whatever the next command prints.
         let Some((label, value)) = labelled(line.text) else { return Taken::No };
@@ -218,12 +214,12 @@ impl Block for Ntpdata {
             // `192.0.2.1 (C0000201)`
             first_word(value).clone_into(&mut self.remote);
             self.referred = false;
-            variable(rows, line.origin, &self.remote, "srcadr", first_word(value));
+            variable(rows, line.at, &self.remote, "srcadr", first_word(value));
             return Taken::Yes;
         }
         let name = match label {
             "Local address" => {
-                variable(rows, line.origin, &self.remote, "dstadr", first_word(value));
+                variable(rows, line.at, &self.remote, "dstadr", first_word(value));
                 return Taken::Yes;
             }
             "Reference ID" if self.referred => return Taken::No,
@@ -237,7 +233,7 @@ impl Block for Ntpdata {
             _ => return Taken::Yes,
         };
         let Ok(value) = value.parse() else { return Taken::Rejected(format!("`{value}` is not a count")) };
-        counter(rows, line.origin, &self.remote, name, value);
+        counter(rows, line.at, &self.remote, name, value);
         Taken::Yes
     }
 }
@@ -261,11 +257,11 @@ impl<'a> NtpdataFields<'a> {
         Some(NtpdataFields { remote, local, sent, valid })
     }
 
-    fn rows(&self, origin: Origin, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
-        variable(rows, origin, self.remote, "srcadr", self.remote);
-        variable(rows, origin, self.remote, "dstadr", self.local);
-        counter(rows, origin, self.remote, Counter::SourceSent, self.sent);
-        counter(rows, origin, self.remote, Counter::SourceValid, self.valid);
+    fn rows(&self, at: At<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
+        variable(rows, at, self.remote, "srcadr", self.remote);
+        variable(rows, at, self.remote, "dstadr", self.local);
+        counter(rows, at, self.remote, Counter::SourceSent, self.sent);
+        counter(rows, at, self.remote, Counter::SourceValid, self.valid);
         Taken::Yes
     }
 }
@@ -276,7 +272,7 @@ impl Block for Tracking {
     fn line(&mut self, line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
         if let Some(fields) = tracking_fields(line.text) {
             for (name, value) in fields {
-                variable(rows, line.origin, "", name, value);
+                variable(rows, line.at, "", name, value);
             }
             return Taken::Yes;
         }
@@ -289,7 +285,7 @@ impl Block for Tracking {
             REMOTE | "NTP packets received" => return Taken::No,
             _ => return Taken::Yes,
         };
-        variable(rows, line.origin, "", name, value);
+        variable(rows, line.at, "", name, value);
         Taken::Yes
     }
 }
@@ -319,7 +315,7 @@ impl Block for Serverstats {
             _ => return Taken::Yes,
         };
         let Ok(value) = value.parse() else { return Taken::Rejected(format!("`{value}` is not a count")) };
-        counter(rows, line.origin, "", name, value);
+        counter(rows, line.at, "", name, value);
         Taken::Yes
     }
 }

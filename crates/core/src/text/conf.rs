@@ -197,7 +197,7 @@ impl Block for Directives {
         };
         self.daemon = language(bare).unwrap_or(self.daemon);
         let what = What::Directive { daemon: self.daemon, keyword, rest };
-        rows(Row::Event(Event { origin: line.origin, what }));
+        rows(Row::Event(Event { at: line.at, what }));
         Taken::Yes
     }
 }

@@ -38,7 +38,7 @@ impl Block for List {
         };
         match flow(words) {
             Some(flow) => {
-                rows(Row::Event(Event { origin: line.origin, what: What::Flow(flow) }));
+                rows(Row::Event(Event { at: line.at, what: What::Flow(flow) }));
                 Taken::Yes
             }
             None => Taken::Rejected("a flow needs src, dst, sport and dport in both directions".into()),

@@ -7,10 +7,12 @@
 mod chronyc;
 mod conf;
 mod conntrack;
+mod field;
 mod nft;
 mod ntpq;
 
-use crate::model::{InputId, Origin, Place, Reject, Row};
+use crate::model::{At, InputId, Origin, Place, Reject, Row};
+use crate::time::Time;
 
 /// Longest line that is read; longer ones are rejected unread.
 pub const LONGEST_LINE: usize = 64 * 1024;
@@ -54,10 +56,12 @@ pub trait Block {
 /// One line without its end, and where it stands.
 #[derive(Clone, Copy, Debug)]
 pub struct Line<'a> {
-    /// Where it stands.
-    pub origin: Origin,
+    /// Where it stands; readers add when and whose.
+    pub at: At<'a>,
     /// What it says, white space at its end removed.
     pub text: &'a str,
+    /// Not long after the text was written: stamps without a year are of the last year that is not later.
+    pub written: Time,
 }
 
 /// What a [`Block`] did with a line.
@@ -74,6 +78,7 @@ pub enum Taken {
 /// Reads one text input, line by line.
 pub struct TextReader {
     input: InputId,
+    written: Time,
     line: u32,
     block: Option<Box<dyn Block>>,
     /// The forms met so far, in the order of [`FORMS`].
@@ -81,10 +86,10 @@ pub struct TextReader {
 }
 
 impl TextReader {
-    /// A reader at the first line of `input`.
+    /// A reader at the first line of `input`, which was last written at `written`.
     #[must_use]
-    pub fn new(input: InputId) -> Self {
-        TextReader { input, line: 0, block: None, forms: Vec::new() }
+    pub fn new(input: InputId, written: Time) -> Self {
+        TextReader { input, written, line: 0, block: None, forms: Vec::new() }
     }
 
     /// Reads the next line (without its `\n`), and says what it did not understand.
@@ -100,7 +105,8 @@ impl TextReader {
         let Ok(text) = std::str::from_utf8(bytes) else {
             return reject("not UTF-8 text".into());
         };
-        let line = Line { origin: Origin { input: self.input, place }, text: text.trim_end() };
+        let at = At::origin(Origin { input: self.input, place });
+        let line = Line { at, text: text.trim_end(), written: self.written };
         if let Some(block) = &mut self.block {
             match block.line(line, rows) {
                 Taken::Yes => return None,
@@ -140,30 +146,18 @@ pub(crate) fn is_rule(line: &str) -> bool {
     bare.len() >= 4 && (bare.bytes().all(|b| b == b'=') || bare.bytes().all(|b| b == b'-'))
 }
 
-/// A number with the unit that chronyc and NTPsec's `ntpq -u` append (`ns`, `us`, `ms`, `s`), in seconds.
-pub(crate) fn with_unit_s(text: &str) -> Option<f64> {
-    let number = text.trim_end_matches(char::is_alphabetic);
-    let scale = match &text[number.len()..] {
-        "ns" => 1e-9,
-        // NTPsec writes a micro sign, or a Greek mu, where the terminal shows it.
-        "us" | "\u{b5}s" | "\u{3bc}s" => 1e-6,
-        "ms" => 1e-3,
-        "s" => 1.0,
-        "ks" => 1e3,
-        _ => return None,
-    };
-    number.parse::<f64>().ok().filter(|v| v.is_finite()).map(|v| v * scale)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::What;
+    use crate::table::{Owner, Table};
     use proptest::prelude::*;
+
+    /// 2026-11-24T00:00:00Z
+    const WRITTEN: Time = Time(1_795_478_400_000_000_000);
 
     /// Rows in words, rejects with their place, and the forms met.
     pub(super) fn read(text: &str) -> (Vec<String>, Vec<String>, Vec<&'static str>) {
-        let mut reader = TextReader::new(InputId(0));
+        let mut reader = TextReader::new(InputId(0), WRITTEN);
         let (mut rows, mut rejects) = (Vec::new(), Vec::new());
         for line in text.as_bytes().split(|b| *b == b'\n') {
             let reject = reader.line(line, &mut |row| rows.push(in_words(row)));
@@ -172,23 +166,20 @@ mod tests {
         (rows, rejects, reader.forms)
     }
 
+    /// A row as `ntpscope rows --format json` prints it, without the marks of JSON and without its line.
     fn in_words(row: Row<'_>) -> String {
-        match row {
-            Row::Peer(p) => format!(
-                "peer {} {} {} st {} poll {} reach {} delay {:?} offset {:?}",
-                p.source, p.tally, p.refid, p.stratum, p.poll_s, p.reach, p.delay_s, p.offset_s
-            ),
-            Row::Event(event) => match event.what {
-                What::Variable { association, name, value } => format!("variable {association} {name}={value}"),
-                What::Counter { association, name, value } => format!("counter {association} {name:?} {value}"),
-                What::Client { address, port, count } => format!("client {address} {port} {count}"),
-                What::Directive { daemon, keyword, rest } => format!("directive {daemon:?} {keyword} {rest}"),
-                What::Flow(flow) => format!("flow {flow:?}"),
-                What::Rule(rule) => {
-                    format!("rule [{}] {:?} {:?} {}", rule.hook, rule.action, rule.packets, rule.text)
-                }
-            },
-        }
+        let mut json = String::new();
+        crate::render::rows::json(&row, Owner::default(), &mut json);
+        let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&json).expect("an object");
+        assert!(fields.contains_key("line"));
+        let columns = ["table"].iter().chain(Table::of(&row).columns()).filter(|name| **name != "line");
+        let words = columns.filter_map(|name| {
+            let value = fields.get(*name)?;
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            Some(if matches!(*name, "table" | "what") { value } else { format!("{name}={value}") })
+        });
+        let words: Vec<_> = words.filter(|word| word != "event").collect();
+        words.join(" ")
     }
 
     fn only(text: &str, kind: &str) -> Vec<String> {
@@ -261,7 +252,7 @@ mod tests {
 
         #[test]
         fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let mut reader = TextReader::new(InputId(0));
+            let mut reader = TextReader::new(InputId(0), WRITTEN);
             let _ = reader.line(&bytes, &mut |_| {});
         }
     }

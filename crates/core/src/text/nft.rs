@@ -47,7 +47,7 @@ impl Block for Ruleset {
             Some(_) if before == 2 && self.in_chain => {
                 if let Some(action) = action(text) {
                     let rule = FilterRule { hook: &self.hook, text, action, packets: packets(text) };
-                    rows(Row::Event(Event { origin: line.origin, what: What::Rule(rule) }));
+                    rows(Row::Event(Event { at: line.at, what: What::Rule(rule) }));
                 }
             }
             _ => {}

@@ -6,8 +6,9 @@
 
 mod counts;
 
-use super::{Block, Form, Line, Taken, is_rule, with_unit_s};
-use crate::model::{Event, Origin, Peer, Row, What};
+use super::field::{number, with_unit_s};
+use super::{Block, Form, Line, Taken, is_rule};
+use crate::model::{At, Event, Peer, Row, What};
 pub use counts::{IOSTATS, MRULIST, SYSSTATS};
 
 /// `ntpq -p` and its kin: `peers`, `apeers` (column `assid`), `opeers` (column `local`), with or without `-n -w -u`.
@@ -40,6 +41,8 @@ struct Columns {
     assid: bool,
     /// Whether `opeers` has put the local address in place of the refid.
     local: bool,
+    /// Whether the last column is the dispersion, as in `opeers` and until ntpd 4.1.
+    disp: bool,
 }
 
 fn columns(line: &str) -> Option<Columns> {
@@ -57,9 +60,9 @@ fn columns(line: &str) -> Option<Columns> {
     let assid = names.next_if_eq(&"assid").is_some();
     let fixed = ["st", "t", "when", "poll", "reach", "delay", "offset"];
     let fits = fixed.iter().all(|name| names.next() == Some(name));
-    // `jitter` was called `disp` until ntpd 4.1, and is in `opeers`.
-    let fits = fits && matches!(names.next(), Some("jitter" | "disp")) && names.next().is_none();
-    fits.then_some(Columns { tally: at.saturating_sub(5), assid, local })
+    let last = names.next().filter(|name| matches!(*name, "jitter" | "disp"))?;
+    let fits = fits && names.next().is_none();
+    fits.then_some(Columns { tally: at.saturating_sub(5), assid, local, disp: last == "disp" })
 }
 
 #[derive(Default)]
@@ -85,7 +88,7 @@ impl Block for Peers {
         }
         let named = wide.as_ref().map(|(tally, name)| (*tally, name.as_str()));
         let Some(cells) = Cells::cut(line.text, self.columns, named) else { return Taken::No };
-        match cells.peer(line.origin) {
+        match cells.peer(line.at) {
             Ok(peer) => {
                 rows(Row::Peer(peer));
                 Taken::Yes
@@ -113,13 +116,15 @@ struct Cells<'a> {
     reach: &'a str,
     delay: &'a str,
     offset: &'a str,
+    jitter: &'a str,
+    disp: bool,
 }
 
 impl<'a> Cells<'a> {
     /// `None` where the line is no row at all.
     fn cut(line: &'a str, columns: Columns, named: Option<(char, &'a str)>) -> Option<Self> {
         let mut rest = line.get(columns.tally..)?;
-        let _jitter = last_word(&mut rest)?;
+        let jitter = last_word(&mut rest)?;
         let offset = last_word(&mut rest)?;
         let delay = last_word(&mut rest)?;
         let reach = last_word(&mut rest)?;
@@ -141,7 +146,7 @@ impl<'a> Cells<'a> {
             }
         };
         let refid = if columns.local { "" } else { refid };
-        let cells = Cells { tally, source, refid, stratum, when, poll, reach, delay, offset };
+        let cells = Cells { tally, source, refid, stratum, when, poll, reach, delay, offset, jitter, disp: columns.disp };
         // A row with one bad cell is a reject; a line where most cells are bad is something else.
         let good = u8::from(cells.stratum().is_some())
             + u8::from(kind.chars().count() == 1)
@@ -158,29 +163,31 @@ impl<'a> Cells<'a> {
         u8::from_str_radix(self.reach, 8).ok()
     }
 
-    fn peer(&self, origin: Origin) -> Result<Peer<'a>, String> {
+    fn peer(&self, at: At<'a>) -> Result<Peer<'a>, String> {
         let stratum = self.stratum().ok_or_else(|| format!("stratum `{}` is not 0 to 16", self.stratum))?;
         let reach = self.reach().ok_or_else(|| format!("reach `{}` is not octal 0 to 377", self.reach))?;
         interval_s(self.when).ok_or_else(|| format!("when `{}` is not an interval", self.when))?;
         let poll_s = interval_s(self.poll).ok_or_else(|| format!("poll `{}` is not an interval", self.poll))?;
         let delay = milliseconds(self.delay).ok_or_else(|| format!("delay `{}` is not a number", self.delay))?;
         let offset = milliseconds(self.offset).ok_or_else(|| format!("offset `{}` is not a number", self.offset))?;
+        let jitter = milliseconds(self.jitter);
         if self.source.is_empty() {
             return Err("a row without a source".into());
         }
         // A source that never answered is printed with zeros, and `.INIT.` until the first answer.
         let answered = self.refid != ".INIT." && !(reach == 0 && delay == 0.0 && offset == 0.0);
         Ok(Peer {
-            origin,
-            source: self.source,
-            tally: self.tally,
+            tally: Some(self.tally),
             refid: self.refid,
-            stratum,
-            poll_s,
-            reach,
+            stratum: Some(stratum),
+            poll_s: Some(poll_s),
+            reach: Some(reach),
             delay_s: answered.then_some(delay),
             // ntpd's offset is reference − local already (RFC 5905 §8).
             offset_s: answered.then_some(offset),
+            jitter_s: jitter.filter(|_| answered && !self.disp),
+            dispersion_s: jitter.filter(|_| answered && self.disp),
+            ..Peer::new(at, self.source)
         })
     }
 }
@@ -195,20 +202,19 @@ fn last_word<'a>(rest: &mut &'a str) -> Option<&'a str> {
 
 /// Milliseconds, or with NTPsec's `-u` a number with its unit, in seconds.
 fn milliseconds(text: &str) -> Option<f64> {
-    let bare = text.parse::<f64>().ok().filter(|v| v.is_finite()).map(|v| v / 1e3);
-    bare.or_else(|| with_unit_s(text))
+    number(text).map(|ms| ms / 1e3).or_else(|| with_unit_s(text))
 }
 
 /// An interval as ntpq's `prettyinterval` prints it (`-`, `64`, `137m`, `5h`, `4d`), in seconds.
-fn interval_s(text: &str) -> Option<u32> {
+fn interval_s(text: &str) -> Option<f64> {
     if text == "-" {
-        return Some(0);
+        return Some(0.0);
     }
     let unit = [('m', 60), ('h', 3600), ('d', 86_400)]
         .into_iter()
         .find_map(|(unit, scale)| text.strip_suffix(unit).map(|number| (number, scale)));
     let (number, scale) = unit.unwrap_or((text, 1));
-    number.parse::<u32>().ok()?.checked_mul(scale)
+    number.parse::<u32>().ok()?.checked_mul(scale).map(f64::from)
 }
 
 fn opens_associations(line: &str) -> bool {
@@ -237,7 +243,7 @@ impl Block for Associations {
             return Taken::Rejected("an association needs assid, status and condition".into());
         };
         let what = What::Variable { association, name: "condition", value };
-        rows(Row::Event(Event { origin: line.origin, what }));
+        rows(Row::Event(Event { at: line.at, what }));
         Taken::Yes
     }
 }
@@ -275,7 +281,7 @@ impl Block for Variables {
                 break;
             }
             let what = What::Variable { association: &self.association, name, value };
-            rows(Row::Event(Event { origin: line.origin, what }));
+            rows(Row::Event(Event { at: line.at, what }));
         }
         Taken::Yes
     }

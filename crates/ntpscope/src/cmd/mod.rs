@@ -3,3 +3,4 @@
 pub mod diagnose;
 pub mod exchanges;
 pub mod explain;
+pub mod rows;

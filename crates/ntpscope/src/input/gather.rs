@@ -1,10 +1,12 @@
 //! Which files there are below what was given, and whose they are.
 
 use ntpscope_core::scene::host_of;
+use ntpscope_core::time::{SECOND, Time};
 use std::collections::BTreeSet;
 use std::io::{self, Seek};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// Files below one path beyond which a walk ends: nobody means to give a whole disk.
 const MOST_FILES: usize = 100_000;
@@ -19,6 +21,8 @@ pub struct File {
     pub host: Option<String>,
     /// Standard input, spooled: it must be read more than once.
     pub spooled: Option<std::fs::File>,
+    /// When it was last written, as the file system or the archive says.
+    pub written: Time,
     /// Why it can't be read.
     pub trouble: Option<String>,
 }
@@ -46,9 +50,11 @@ pub fn gather(paths: &[PathBuf], host: Option<&str>) -> Vec<File> {
             };
             let host = host.map(str::to_owned).or_else(|| host_of(&name).map(str::to_owned));
             // ntpd's filegen hard-links the current file to its bare name: one file, read once.
-            let twin = std::fs::metadata(&path_below).is_ok_and(|m| m.is_file() && !known.insert((m.dev(), m.ino())));
+            let meta = std::fs::metadata(&path_below);
+            let twin = meta.as_ref().is_ok_and(|m| m.is_file() && !known.insert((m.dev(), m.ino())));
             if !twin {
-                files.push(File { path: path_below, name, host, spooled: None, trouble });
+                let written = meta.map_or_else(|_| now(), |m| Time(m.mtime() * SECOND));
+                files.push(File { path: path_below, name, host, spooled: None, written, trouble });
             }
         }
     }
@@ -84,7 +90,12 @@ fn standard_input() -> File {
             (None, Some(format!("standard input could not be kept in {}: {error}", std::env::temp_dir().display())))
         }
     };
-    File { path: "-".into(), name: "stdin".into(), host: None, spooled, trouble }
+    File { path: "-".into(), name: "stdin".into(), host: None, spooled, written: now(), trouble }
+}
+
+fn now() -> Time {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Time(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
 }
 
 /// Copies standard input into a file without a name.

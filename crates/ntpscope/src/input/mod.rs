@@ -11,7 +11,7 @@ pub use gather::{File, gather};
 use anyhow::Result;
 use bytes::{Kind, Lines};
 use ntpscope_core::exchange::{Alignment, Exchange, Tally};
-use ntpscope_core::model::InputId;
+use ntpscope_core::model::{InputId, Reject, Row};
 use ntpscope_core::rules::{Material, Summaries, Summary};
 use ntpscope_core::scene::{Input, Scene};
 use ntpscope_core::text::TextReader;
@@ -118,18 +118,41 @@ fn texts(files: &[File], kinds: &[Kind]) -> Vec<(usize, Input, Summaries)> {
 }
 
 fn text(file: &File, id: InputId) -> (Input, Summaries) {
-    let mut input = Input { name: file.name.clone(), ..Input::default() };
     let mut summaries = Summaries::default();
-    let mut reader = TextReader::new(id);
+    let input = text_rows(file, id, &mut |row| summaries.fold(Material::Row(row)), &mut |_| {});
+    (input, summaries)
+}
+
+/// Shows the rows and rejects of every text file.
+pub fn rows(files: &[File], row: &mut dyn FnMut(&Input, Row<'_>), reject: &mut dyn FnMut(&Input, &Reject)) -> Scene {
+    let (mut scene, kinds) = sniff(files);
+    for (id, file) in files.iter().enumerate().filter(|(id, _)| kinds[*id] == Kind::Text) {
+        let about = Input { name: file.name.clone(), host: file.host.clone(), ..Input::default() };
+        let input =
+            text_rows(file, InputId(id as u32), &mut |r| row(&about, r), &mut |r| reject(&about, r));
+        scene.inputs[id] = Input { host: scene.inputs[id].host.take(), ..input };
+    }
+    scene
+}
+
+fn text_rows(
+    file: &File,
+    id: InputId,
+    each: &mut dyn FnMut(Row<'_>),
+    each_reject: &mut dyn FnMut(&Reject),
+) -> Input {
+    let mut input = Input { name: file.name.clone(), ..Input::default() };
+    let mut reader = TextReader::new(id, file.written);
     let read = bytes::open(file).and_then(|stream| {
         let mut lines = Lines::new(stream);
         while let Some(line) = lines.next()? {
             input.units += 1;
             let reject = reader.line(line, &mut |row| {
                 input.rows += 1;
-                summaries.fold(Material::Row(row));
+                each(row);
             });
             if let Some(reject) = reject {
+                each_reject(&reject);
                 input.reject(reject);
             }
         }
@@ -143,5 +166,5 @@ fn text(file: &File, id: InputId) -> (Input, Summaries) {
         // Nothing in it is known, so no line of it is a reject: the file is.
         (input.rejected, input.rejects) = (0, Vec::new());
     }
-    (input, summaries)
+    input
 }

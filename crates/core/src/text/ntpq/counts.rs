@@ -1,7 +1,7 @@
 //! What `ntpq` counts: `sysstats`, `iostats`, and the clients of `mrulist`.
 
 use super::super::{Block, Form, Line, Taken, is_rule};
-use crate::model::{Counter, Event, Origin, Row, What};
+use crate::model::{At, Counter, Event, Origin, Row, What};
 
 /// `ntpq -c sysstats`.
 pub const SYSSTATS: Form = Form {
@@ -52,20 +52,20 @@ struct Counters {
 impl Block for Counters {
     fn line(&mut self, line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
         let Some((label, value)) = labelled(line.text) else { return Taken::No };
-        let mut count = |origin, name, value| {
-            rows(Row::Event(Event { origin, what: What::Counter { association: "", name, value } }));
+        let mut count = |at, name, value| {
+            rows(Row::Event(Event { at, what: What::Counter { association: "", name, value, over_s: None } }));
         };
         if label == UPTIME || label == SINCE {
             if label != self.first {
                 return Taken::No;
             }
-            self.uptime = age_s(value).filter(|_| label == UPTIME).map(|age| (line.origin, age));
+            self.uptime = age_s(value).filter(|_| label == UPTIME).map(|age| (line.at.origin, age));
             return Taken::Yes;
         }
         if label == "sysstats reset" {
             let Some(age) = age_s(value) else { return Taken::Rejected(format!("`{value}` is not an age")) };
             self.uptime = None;
-            count(line.origin, Counter::AgeS, age);
+            count(line.at, Counter::AgeS, age);
             return Taken::Yes;
         }
         let Some((_, name)) = self.names.iter().find(|(known, _)| *known == label) else { return Taken::Yes };
@@ -73,9 +73,9 @@ impl Block for Counters {
             return Taken::Rejected(format!("`{value}` is not a count"));
         };
         if let Some((origin, age)) = self.uptime.take() {
-            count(origin, Counter::AgeS, age);
+            count(At::origin(origin), Counter::AgeS, age);
         }
-        count(line.origin, *name, value);
+        count(line.at, *name, value);
         Taken::Yes
     }
 }
@@ -153,7 +153,7 @@ impl Block for Mru {
             return Taken::Rejected("a client needs count, rport and remote address".into());
         };
         let what = What::Client { address, port, count };
-        rows(Row::Event(Event { origin: line.origin, what }));
+        rows(Row::Event(Event { at: line.at, what }));
         Taken::Yes
     }
 }

@@ -1,0 +1,157 @@
+//! What stands in a field: numbers, numbers with units, dates.
+//!
+//! These run once for each field of millions of rows, so they read digits themselves; each gives exactly what the
+//! standard library gives for the same text.
+
+use crate::time::{SECOND, Time};
+
+/// Powers of ten that a 64-bit float holds exactly.
+const EXACT: [f64; 20] =
+    [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19];
+
+/// A finite decimal number.
+///
+/// Digits below 2⁵³ over a power of ten that a float holds exactly are divided with one rounding, so the quotient is
+/// the nearest float (Clinger 1990, the fast path); all else goes to the standard library.
+pub fn number(text: &str) -> Option<f64> {
+    let (negative, digits) = match text.as_bytes() {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        all => (false, all),
+    };
+    let (mut whole, mut point) = (0_u64, None);
+    for (at, byte) in digits.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' if at < 19 => whole = whole * 10 + u64::from(byte - b'0'),
+            b'.' if point.is_none() => point = Some(at),
+            _ => return slow_number(text),
+        }
+    }
+    let decimals = point.map_or(0, |at| digits.len() - at - 1);
+    if whole >> 53 != 0 || digits.len() == usize::from(point.is_some()) {
+        return slow_number(text);
+    }
+    let value = whole as f64 / EXACT.get(decimals)?;
+    Some(if negative { -value } else { value })
+}
+
+fn slow_number(text: &str) -> Option<f64> {
+    // `nan`, `inf` and `infinity` are words, not numbers.
+    let digits = text.trim_start_matches(['-', '+']).starts_with(|c: char| c.is_ascii_digit() || c == '.');
+    text.parse::<f64>().ok().filter(|value| digits && value.is_finite())
+}
+
+/// Decimal seconds without a sign, in nanoseconds; digits beyond the ninth are cut off.
+pub fn nanoseconds(text: &str) -> Option<i64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let whole = integer(whole)?;
+    let mut ns = 0;
+    let mut digits = fraction.bytes();
+    for _ in 0..9 {
+        let digit = match digits.next() {
+            Some(byte @ b'0'..=b'9') => i64::from(byte - b'0'),
+            Some(_) => return None,
+            None => 0,
+        };
+        ns = ns * 10 + digit;
+    }
+    digits.all(|byte| byte.is_ascii_digit()).then_some(())?;
+    whole.checked_mul(SECOND)?.checked_add(ns)
+}
+
+/// Digits only, no sign.
+pub fn integer(text: &str) -> Option<i64> {
+    let digits = !text.is_empty() && text.len() <= 18 && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.bytes().fold(0, |sum, byte| sum * 10 + i64::from(byte - b'0')))
+}
+
+/// `2026-11-22` and `09:23:48.123456789`, in UTC.
+pub fn date_time(date: &str, time: &str) -> Option<Time> {
+    let mut parts = date.splitn(3, '-').map(integer);
+    let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
+    Time::from_date(year.try_into().ok()?, month.try_into().ok()?, day.try_into().ok()?, time_of_day(time)?)
+}
+
+/// `09:23:48` with or without a fraction, in nanoseconds since midnight; a leap second is second 60.
+pub fn time_of_day(text: &str) -> Option<i64> {
+    let mut parts = text.splitn(3, ':');
+    let (hour, minute) = (integer(parts.next()?)?, integer(parts.next()?)?);
+    let second = nanoseconds(parts.next()?)?;
+    (hour < 24 && minute < 60 && second < 61 * SECOND).then_some((hour * 60 + minute) * 60 * SECOND + second)
+}
+
+/// A number with the unit that chronyc, timedatectl and NTPsec's `ntpq -u` append (`ns`, `us`, `ms`, `s`), in seconds.
+pub fn with_unit_s(text: &str) -> Option<f64> {
+    let value = text.trim_end_matches(char::is_alphabetic);
+    let scale = match &text[value.len()..] {
+        "ns" => 1e-9,
+        // NTPsec writes a micro sign, or a Greek mu, where the terminal shows it.
+        "us" | "\u{b5}s" | "\u{3bc}s" => 1e-6,
+        "ms" => 1e-3,
+        "s" => 1.0,
+        "ks" => 1e3,
+        _ => return None,
+    };
+    number(value).map(|v| v * scale)
+}
+
+/// The words of a line, between blanks and tabs.
+pub struct Words<'a>(&'a str);
+
+impl<'a> Words<'a> {
+    /// At the first word.
+    pub fn of(line: &'a str) -> Words<'a> {
+        Words(line)
+    }
+
+    /// What was not yet taken.
+    pub fn rest(&self) -> &'a str {
+        self.0.trim_ascii_start()
+    }
+}
+
+impl<'a> Iterator for Words<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let bytes = self.0.as_bytes();
+        let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+        let start = bytes.iter().position(|byte| !blank(byte))?;
+        let length = bytes[start..].iter().position(blank).unwrap_or(bytes.len() - start);
+        // Both cuts are beside a blank or at an end, so they divide no character.
+        let (word, rest) = self.0[start..].split_at(length);
+        self.0 = rest;
+        Some(word)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn numbers_are_the_nearest_floats(text in "[+-]?[0-9]{0,21}(\\.[0-9]{0,21})?(e-?[0-9]{1,2})?") {
+            let want = text.parse::<f64>().ok().filter(|v| v.is_finite());
+            prop_assert_eq!(number(&text).map(f64::to_bits), want.map(f64::to_bits));
+        }
+
+        #[test]
+        fn nanoseconds_are_printed_as_they_were_read(ns in 0_i64..i64::MAX) {
+            let text = format!("{}.{:09}", ns / SECOND, ns % SECOND);
+            prop_assert_eq!(nanoseconds(&text), Some(ns));
+        }
+    }
+
+    #[test]
+    fn words_and_signs_are_no_numbers() {
+        for text in ["", "-", "+", ".", "nan", "inf", "-infinity", "1,5", "0x10", "1.2.3", "١"] {
+            assert_eq!(number(text), None, "{text}");
+        }
+        assert_eq!(nanoseconds("33913.579"), Some(33_913_579_000_000));
+        assert_eq!([nanoseconds("-1"), nanoseconds("1.x"), nanoseconds("")], [None; 3]);
+        assert_eq!(date_time("2016-12-31", "23:59:60").map(|t| t.0), Some(1_483_228_800 * SECOND));
+        assert_eq!(date_time("2026-02-29", "00:00:00"), None);
+    }
+}
