@@ -320,8 +320,8 @@ pub enum What<'a> {
     Client {
         /// The client's address as printed.
         address: &'a str,
-        /// The source port of its last request.
-        port: u16,
+        /// The source port of its last request, where the server says.
+        port: Option<u16>,
         /// Requests counted.
         count: u64,
     },

@@ -280,9 +280,9 @@ fn event(row: &Event<'_>, cell: &mut dyn FnMut(Cell<'_>)) {
             [Cell::Text("message"), text(m.program), text(m.source), name, number(m.value), NO, text(m.text)]
         }
         What::Client { address, port, count } => {
-            flow = format!("port {port}");
+            flow = port.map_or(String::new(), |port| format!("port {port}"));
             let count = i64::try_from(count).map_or(Cell::Number(count as f64), Cell::Whole);
-            [Cell::Text("client"), NO, text(address), Cell::Text("requests"), count, NO, Cell::Text(&flow)]
+            [Cell::Text("client"), NO, text(address), Cell::Text("requests"), count, NO, text(&flow)]
         }
         What::Directive { daemon, keyword, rest } => {
             [Cell::Text("directive"), Cell::Text(daemon.word()), NO, text(keyword), NO, NO, text(rest)]

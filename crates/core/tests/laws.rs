@@ -6,7 +6,9 @@
 use ntpscope_core::diagnosis::{CLAIM, diagnose};
 use ntpscope_core::exchange::survey::Survey;
 use ntpscope_core::exchange::{Alignment, Exchange, Matcher, PointId, Tally};
-use ntpscope_core::model::{At, Action, Counter, Daemon, Event, FilterRule, Flow, InputId, Origin, Peer, Place, Row, What};
+use ntpscope_core::model::{
+    Action, At, Counter, Daemon, Event, FilterRule, Flow, InputId, Origin, Peer, Place, Row, What,
+};
 use ntpscope_core::rules::loss::Polls;
 use ntpscope_core::rules::{Material, Summaries, Summary};
 use ntpscope_core::scene::{Input, Point, Scene};

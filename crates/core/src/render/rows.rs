@@ -49,8 +49,7 @@ pub fn json(row: &Row<'_>, owner: Owner<'_>, out: &mut String) {
             Cell::Mark(mark) => {
                 let _ = write!(out, ",\"{name}\":{}", serde_json::to_string(&mark).unwrap_or_default());
             }
-            Cell::Time(_) | Cell::Address(_) | Cell::Prefix(..) | Cell::Reach(_) | Cell::Bits(_)
-            | Cell::Stamp(_) => {
+            Cell::Time(_) | Cell::Address(_) | Cell::Prefix(..) | Cell::Reach(_) | Cell::Bits(_) | Cell::Stamp(_) => {
                 let _ = write!(out, ",\"{name}\":\"");
                 plain(cell, out);
                 out.push('"');

@@ -7,29 +7,32 @@ use super::{Block, Form, Line, Taken, is_rule};
 use crate::model::{At, Counter, Event, Peer, Row, What};
 use std::net::IpAddr;
 
+/// What this module reads.
+pub const FORMS: &[Form] = &[SOURCES, SOURCESTATS, NTPDATA, TRACKING, SERVERSTATS];
+
 /// `chronyc sources`, with or without `-v`.
-pub const SOURCES: Form = Form { name: "chronyc sources", opens: opens_sources, block: || Box::new(Sources) };
+const SOURCES: Form = Form { name: "chronyc sources", opens: opens_sources, block: || Box::new(Sources) };
 
 /// `chronyc sourcestats`, with or without `-v`. Nothing in it is needed, but it is known.
-pub const SOURCESTATS: Form =
+const SOURCESTATS: Form =
     Form { name: "chronyc sourcestats", opens: opens_sourcestats, block: || Box::new(Sourcestats) };
 
 /// `chronyc ntpdata`.
-pub const NTPDATA: Form = Form {
+const NTPDATA: Form = Form {
     name: "chronyc ntpdata",
     opens: |line| line.trim_start().starts_with(REMOTE) || NtpdataFields::of(line).is_some(),
     block: || Box::new(Ntpdata::default()),
 };
 
 /// `chronyc tracking`.
-pub const TRACKING: Form = Form {
+const TRACKING: Form = Form {
     name: "chronyc tracking",
     opens: |line| line.trim_start().starts_with("Reference ID ") || tracking_fields(line).is_some(),
     block: || Box::new(Tracking),
 };
 
 /// `chronyc serverstats`.
-pub const SERVERSTATS: Form = Form {
+const SERVERSTATS: Form = Form {
     name: "chronyc serverstats",
     opens: |line| line.trim_start().starts_with("NTP packets received"),
     block: || Box::new(Serverstats),
@@ -135,7 +138,9 @@ impl<'a> Sample<'a> {
             return Taken::Rejected(format!("reach `{}` is not octal 0 to 377", self.reach));
         };
         // A power of two; chrony polls up to 128 times a second.
-        let Some(poll_s) = self.poll.parse::<i8>().ok().filter(|log| (-7..=24).contains(log)).map(|log| f64::from(log).exp2()) else {
+        let Some(poll_s) =
+            self.poll.parse::<i8>().ok().filter(|log| (-7..=24).contains(log)).map(|log| f64::from(log).exp2())
+        else {
             return Taken::Rejected(format!("poll `{}` is not a power of two", self.poll));
         };
         let Some(ahead) = self.ahead else { return Taken::Rejected("the last sample is not a time".into()) };

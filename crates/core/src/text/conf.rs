@@ -3,26 +3,29 @@
 //! A row cannot be taken back, so each says the language that is known by its line: a `server` line of its own
 //! options, else that of the last line that only one daemon understands, else ntpd's.
 
-use super::{Block, FORMS, Form, Line, Taken, is_prompt};
+use super::{Block, Form, Line, Taken, forms, is_prompt};
 use crate::model::{Daemon, Event, Row, What};
 use std::net::IpAddr;
 
+/// What this module reads.
+pub const FORMS: &[Form] = &[NTPD, CHRONY, EITHER];
+
 /// A configuration of ntpd (ntp.conf(5)), as its first line says.
-pub const NTPD: Form = Form {
+const NTPD: Form = Form {
     name: "ntp.conf",
     opens: |line| opens(line) && language(line) == Some(Daemon::Ntpd),
     block: || Box::new(Directives { daemon: Daemon::Ntpd }),
 };
 
 /// A configuration of chronyd (chrony.conf(5)), as its first line says.
-pub const CHRONY: Form = Form {
+const CHRONY: Form = Form {
     name: "chrony.conf",
     opens: |line| opens(line) && language(line) == Some(Daemon::Chrony),
     block: || Box::new(Directives { daemon: Daemon::Chrony }),
 };
 
 /// A configuration of which the first line does not say whose it is.
-pub const EITHER: Form = Form {
+const EITHER: Form = Form {
     name: "ntp.conf or chrony.conf",
     opens: |line| opens(line) && language(line).is_none(),
     block: || Box::new(Directives { daemon: Daemon::Ntpd }),
@@ -190,7 +193,7 @@ impl Block for Directives {
         let (word, rest) = directive(bare);
         let Some(keyword) = [NTPD_ONLY, CHRONY_ONLY, SHARED].iter().find_map(|list| among(list, word)) else {
             let is_conf = |form: &Form| [NTPD.name, CHRONY.name, EITHER.name].contains(&form.name);
-            let another = FORMS.iter().any(|form| !is_conf(form) && (form.opens)(line.text));
+            let another = forms().any(|form| !is_conf(form) && (form.opens)(line.text));
             // A prompt is followed by what its command printed.
             let ended = another || bare.starts_with('$') || is_prompt(bare);
             return if ended { Taken::No } else { Taken::Rejected(format!("unknown directive `{word}`")) };

@@ -4,8 +4,11 @@ use super::{Block, Form, Line, Taken};
 use crate::model::{Event, Flow, Row, What};
 use std::net::IpAddr;
 
+/// What this module reads.
+pub const FORMS: &[Form] = &[LIST];
+
 /// `conntrack -L`, with or without `-o extended`, and the per-processor lines of `conntrack -S`.
-pub const LIST: Form = Form { name: "conntrack -L", opens, block: || Box::new(List) };
+const LIST: Form = Form { name: "conntrack -L", opens, block: || Box::new(List) };
 
 fn opens(line: &str) -> bool {
     line.starts_with("conntrack v") || is_statistics(line) || flow_words(line).is_some()

@@ -96,6 +96,7 @@ pub fn with_unit_s(text: &str) -> Option<f64> {
 }
 
 /// The words of a line, between blanks and tabs.
+#[derive(Clone)]
 pub struct Words<'a>(&'a str);
 
 impl<'a> Words<'a> {

@@ -3,8 +3,11 @@
 use super::{Block, Form, Line, Taken};
 use crate::model::{Action, Event, FilterRule, Row, What};
 
+/// What this module reads.
+pub const FORMS: &[Form] = &[RULESET];
+
 /// `nft list ruleset`, `nft list table …`, with or without `-a`.
-pub const RULESET: Form = Form { name: "nft list ruleset", opens, block: || Box::new(Ruleset::default()) };
+const RULESET: Form = Form { name: "nft list ruleset", opens, block: || Box::new(Ruleset::default()) };
 
 const FAMILIES: [&str; 6] = ["ip", "ip6", "inet", "arp", "bridge", "netdev"];
 

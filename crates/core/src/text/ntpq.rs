@@ -9,18 +9,21 @@ mod counts;
 use super::field::{number, with_unit_s};
 use super::{Block, Form, Line, Taken, is_rule};
 use crate::model::{At, Event, Peer, Row, What};
-pub use counts::{IOSTATS, MRULIST, SYSSTATS};
+use counts::{IOSTATS, MRULIST, SYSSTATS};
+
+/// What this module reads.
+pub const FORMS: &[Form] = &[PEERS, ASSOCIATIONS, VARIABLES, SYSSTATS, IOSTATS, MRULIST];
 
 /// `ntpq -p` and its kin: `peers`, `apeers` (column `assid`), `opeers` (column `local`), with or without `-n -w -u`.
-pub const PEERS: Form =
+const PEERS: Form =
     Form { name: "ntpq -p", opens: |line| columns(line).is_some(), block: || Box::new(Peers::default()) };
 
 /// `ntpq -c associations`.
-pub const ASSOCIATIONS: Form =
+const ASSOCIATIONS: Form =
     Form { name: "ntpq -c associations", opens: opens_associations, block: || Box::new(Associations) };
 
 /// `ntpq -c readvar`, of the system or of an association.
-pub const VARIABLES: Form = Form {
+const VARIABLES: Form = Form {
     name: "ntpq -c readvar",
     opens: |line| association(line).is_some(),
     block: || Box::new(Variables::default()),
@@ -146,7 +149,8 @@ impl<'a> Cells<'a> {
             }
         };
         let refid = if columns.local { "" } else { refid };
-        let cells = Cells { tally, source, refid, stratum, when, poll, reach, delay, offset, jitter, disp: columns.disp };
+        let cells =
+            Cells { tally, source, refid, stratum, when, poll, reach, delay, offset, jitter, disp: columns.disp };
         // A row with one bad cell is a reject; a line where most cells are bad is something else.
         let good = u8::from(cells.stratum().is_some())
             + u8::from(kind.chars().count() == 1)

@@ -38,7 +38,14 @@ pub fn run(args: &Rows) -> anyhow::Result<ExitCode> {
     let text = if args.rejects { rejects } else { out };
     std::io::stdout().lock().write_all(text.as_bytes())?;
     for input in &scene.inputs {
-        eprintln!("{:<60} {:<30} rows {:>6} rejects {:>4} {}", input.name, input.kind, input.rows, input.rejected, input.trouble.as_deref().unwrap_or(""));
+        eprintln!(
+            "{:<60} {:<30} rows {:>6} rejects {:>4} {}",
+            input.name,
+            input.kind,
+            input.rows,
+            input.rejected,
+            input.trouble.as_deref().unwrap_or("")
+        );
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -128,34 +128,35 @@ pub fn rows(files: &[File], row: &mut dyn FnMut(&Input, Row<'_>), reject: &mut d
     let (mut scene, kinds) = sniff(files);
     for (id, file) in files.iter().enumerate().filter(|(id, _)| kinds[*id] == Kind::Text) {
         let about = Input { name: file.name.clone(), host: file.host.clone(), ..Input::default() };
-        let input =
-            text_rows(file, InputId(id as u32), &mut |r| row(&about, r), &mut |r| reject(&about, r));
+        let input = text_rows(file, InputId(id as u32), &mut |r| row(&about, r), &mut |r| reject(&about, r));
         scene.inputs[id] = Input { host: scene.inputs[id].host.take(), ..input };
     }
     scene
 }
 
-fn text_rows(
-    file: &File,
-    id: InputId,
-    each: &mut dyn FnMut(Row<'_>),
-    each_reject: &mut dyn FnMut(&Reject),
-) -> Input {
+fn text_rows(file: &File, id: InputId, each: &mut dyn FnMut(Row<'_>), each_reject: &mut dyn FnMut(&Reject)) -> Input {
     let mut input = Input { name: file.name.clone(), ..Input::default() };
     let mut reader = TextReader::new(id, file.written);
     let read = bytes::open(file).and_then(|stream| {
         let mut lines = Lines::new(stream);
         while let Some(line) = lines.next()? {
             input.units += 1;
-            let reject = reader.line(line, &mut |row| {
+            let mut count = |row: Row<'_>| {
                 input.rows += 1;
                 each(row);
-            });
-            if let Some(reject) = reject {
+            };
+            if let Some(reject) = reader.line(line, &mut count) {
                 each_reject(&reject);
                 input.reject(reject);
             }
+            if reader.is_hopeless() {
+                break;
+            }
         }
+        reader.end(&mut |row| {
+            input.rows += 1;
+            each(row);
+        });
         Ok(())
     });
     if let Err(error) = read {

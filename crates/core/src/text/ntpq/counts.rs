@@ -152,7 +152,7 @@ impl Block for Mru {
         let (Some(address), Some(port), Some(count)) = (word(columns.address), port, count) else {
             return Taken::Rejected("a client needs count, rport and remote address".into());
         };
-        let what = What::Client { address, port, count };
+        let what = What::Client { address, port: Some(port), count };
         rows(Row::Event(Event { at: line.at, what }));
         Taken::Yes
     }

@@ -1,0 +1,6 @@
+//! `iptables-save`.
+
+use super::Form;
+
+/// What this module reads.
+pub const FORMS: &[Form] = &[];

@@ -1,0 +1,6 @@
+//! `w32tm`: the Windows time service.
+
+use super::Form;
+
+/// What this module reads.
+pub const FORMS: &[Form] = &[];
