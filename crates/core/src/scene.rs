@@ -143,7 +143,13 @@ fn is_interface(word: &str) -> bool {
 }
 
 impl Scene {
-    /// Places the points, and gives each without a folder of its own to the host that its name begins with.
+    /// Of these inputs, by [`InputId`]; nothing is known of them yet.
+    #[must_use]
+    pub fn of(inputs: Vec<Input>) -> Scene {
+        Scene { inputs, ..Scene::default() }
+    }
+
+    /// Places the points, and gives each to the host that its name begins with, or else to that of its folder.
     pub fn place(&mut self, points: impl IntoIterator<Item = (PointId, Point)>) {
         self.points = points.into_iter().collect();
         let prefix = |name: &str| name.rsplit_once('_').map(|(host, _)| host.to_owned());
@@ -156,8 +162,9 @@ impl Scene {
                 known.insert(host);
             }
         }
-        for point in self.points.values_mut().filter(|p| p.host.is_none()) {
-            point.host = prefix(&point.name).filter(|host| known.contains(host));
+        // A folder of captures of all hosts is no host, though it stands in one that might be.
+        for point in self.points.values_mut() {
+            point.host = prefix(&point.name).filter(|host| known.contains(host)).or(point.host.take());
         }
     }
 

@@ -1,7 +1,7 @@
 //! `ntpscope diagnose PATH…`: the main job.
 
 use crate::cli::{Diagnose, ReportFormat};
-use crate::input::{self, Reading};
+use crate::input::{self, Evidence, Reading};
 use anyhow::bail;
 use ntpscope_core::causes::Kind;
 use ntpscope_core::diagnosis::{CLAIM, diagnose};
@@ -11,11 +11,8 @@ use std::process::ExitCode;
 
 /// Reads everything, diagnoses, prints.
 pub fn run(args: &Diagnose) -> anyhow::Result<ExitCode> {
-    let mut files = input::gather(&args.path, None);
-    for (host, path) in &args.host {
-        files.extend(input::gather(std::slice::from_ref(path), Some(host)));
-    }
-    let Reading { mut scene, rules, tally, alignment } = input::read(&files)?;
+    let evidence = Evidence::gather(&args.path, &args.host);
+    let Reading { mut scene, rules, tally, alignment } = input::read(&evidence)?;
     if scene.inputs.iter().all(|input| input.kind.is_empty()) {
         for input in scene.inputs.iter().filter(|i| i.trouble.is_some()) {
             eprintln!("{}: {}", input.name, input.trouble.as_deref().unwrap_or_default());

@@ -1,7 +1,7 @@
 //! `ntpscope exchanges CAPTURE…`: the requests, line by line or counted.
 
 use crate::cli::{Exchanges, LineFormat};
-use crate::input::{self, Reading};
+use crate::input::{self, Evidence, Reading};
 use anyhow::bail;
 use ntpscope_core::exchange::{Exchange, HORIZON};
 use ntpscope_core::render::exchanges::{Style, header, line};
@@ -14,10 +14,10 @@ use std::process::ExitCode;
 
 /// Lists or counts the requests.
 pub fn run(args: &Exchanges) -> anyhow::Result<ExitCode> {
-    let files = input::gather(&args.capture, None);
+    let evidence = Evidence::gather(&args.capture, &[]);
     let mut out = BufWriter::new(std::io::stdout().lock());
     if args.summary {
-        return summary(args, &files, &mut out);
+        return summary(args, &evidence, &mut out);
     }
     let style = match args.format {
         LineFormat::Table => Style::Table,
@@ -30,7 +30,7 @@ pub fn run(args: &Exchanges) -> anyhow::Result<ExitCode> {
     // Lost requests are known to be lost only later: lines wait until none before them can come.
     let mut waiting: BinaryHeap<Reverse<(i64, String)>> = BinaryHeap::new();
     let mut latest = i64::MIN;
-    let Reading { scene, .. } = input::exchanges(&files, &mut |exchange, scene| {
+    let Reading { scene, .. } = input::exchanges(&evidence, &mut |exchange, scene| {
         let start = exchange.near().time.0;
         latest = latest.max(start);
         if wanted(args, exchange) {
@@ -50,9 +50,9 @@ pub fn run(args: &Exchanges) -> anyhow::Result<ExitCode> {
     complain(&scene)
 }
 
-fn summary(args: &Exchanges, files: &[input::File], out: &mut impl Write) -> anyhow::Result<ExitCode> {
+fn summary(args: &Exchanges, evidence: &Evidence, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let mut fates = Fates::default();
-    let Reading { scene, tally, .. } = input::exchanges(files, &mut |exchange, _| {
+    let Reading { scene, tally, .. } = input::exchanges(evidence, &mut |exchange, _| {
         if wanted(args, exchange) {
             fates.fold(Material::Exchange(exchange));
         }

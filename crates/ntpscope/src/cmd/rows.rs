@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 /// Prints rows, or rejects.
 pub fn run(args: &Rows) -> anyhow::Result<ExitCode> {
-    let files = input::gather(&args.path, None);
+    let evidence = input::Evidence::gather(&args.path, &[]);
     let table = args.table.map(|name| match name {
         TableName::Clock => Table::Clock,
         TableName::Peer => Table::Peer,
@@ -22,7 +22,7 @@ pub fn run(args: &Rows) -> anyhow::Result<ExitCode> {
     }
     let mut rejects = String::new();
     let scene = input::rows(
-        &files,
+        &evidence,
         &mut |input, row| {
             if table.is_some_and(|table| table != Table::of(&row)) {
                 return;

@@ -1,9 +1,10 @@
-//! The bytes of a file, decompressed: found by content, never by name.
+//! The bytes of one file: what they are, by content and never by name, and the pieces or lines that they make.
 
-use super::File;
+use super::archive::fill;
+use memchr::memchr;
 use ntpscope_core::text::LONGEST_LINE;
 use ntpscope_core::wire::CaptureReader;
-use std::io::{self, BufReader, Cursor, Read, Seek};
+use std::io::{self, Cursor, Read};
 
 /// Bytes that are looked at to tell what a file is.
 const HEAD: usize = 4096;
@@ -26,39 +27,10 @@ pub enum Kind {
     Nothing,
 }
 
-/// A stream of a file's bytes.
-pub type Stream = Box<dyn Read + Send>;
-
-/// Opens a file, and decompresses it where it is compressed.
-pub fn open(file: &File) -> io::Result<Stream> {
-    let mut raw: Stream = match &file.spooled {
-        Some(spooled) => {
-            let mut again = spooled.try_clone()?;
-            again.rewind()?;
-            Box::new(again)
-        }
-        None => Box::new(std::fs::File::open(&file.path)?),
-    };
-    let mut magic = [0; 6];
-    let have = fill(&mut raw, &mut magic)?;
-    let whole = Cursor::new(magic).take(have as u64).chain(raw);
-    Ok(match &magic[..have] {
-        [0x1f, 0x8b, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(PIECE, whole))),
-        [0xfd, b'7', b'z', b'X', b'Z', 0] => {
-            Box::new(liblzma::bufread::XzDecoder::new_multi_decoder(BufReader::with_capacity(PIECE, whole)))
-        }
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Box::new(Zstd { source: BufReader::with_capacity(PIECE, whole), frame: None }),
-        _ => Box::new(whole),
-    })
-}
-
-/// What a file is, by its first bytes.
-pub fn kind(file: &File) -> io::Result<Kind> {
-    let mut head = vec![0; HEAD];
-    let have = match open(file).and_then(|mut stream| fill(&mut stream, &mut head)) {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => 0,
-        other => other?,
-    };
+/// What a stream is, by its first bytes.
+pub fn kind(stream: &mut dyn Read) -> io::Result<Kind> {
+    let mut head = [0; HEAD];
+    let have = fill(stream, &mut head)?;
     let head = &head[..have];
     Ok(match head {
         [] => Kind::Empty,
@@ -67,71 +39,39 @@ pub fn kind(file: &File) -> io::Result<Kind> {
             let sll2 = matches!(head.get(20..24), Some([0x14, 0x01, 0, 0] | [0, 0, 0x01, 0x14]));
             if head[0] == 0x0a || sll2 { Kind::Interfaces } else { Kind::Capture }
         }
-        _ if head.contains(&0) => Kind::Nothing,
-        _ => Kind::Text,
+        _ if is_text(head) => Kind::Text,
+        _ => Kind::Nothing,
     })
 }
 
-/// Reads until `buffer` is full or the stream ends.
-fn fill(stream: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut have = 0;
-    while have < buffer.len() {
-        match stream.read(&mut buffer[have..]) {
-            Ok(0) => break,
-            Ok(n) => have += n,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // What came before the damage is still evidence.
-            Err(_) if have > 0 => break,
-            Err(error) => return Err(error),
-        }
+/// Text may hold runs of NULs, which a crash leaves in logs, names in any encoding, or be UTF-16 as PowerShell writes
+/// it; in what is no text one byte in eight is a control character.
+fn is_text(head: &[u8]) -> bool {
+    if head.starts_with(&[0xff, 0xfe]) || head.starts_with(&[0xfe, 0xff]) {
+        return true;
     }
-    Ok(have)
-}
-
-/// Zstandard: one frame after the other, as `cat a.zst b.zst` makes them.
-struct Zstd<R: Read> {
-    source: BufReader<R>,
-    frame: Option<ruzstd::decoding::FrameDecoder>,
-}
-
-impl<R: Read> Read for Zstd<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
-        use std::io::BufRead;
-        let broken = |error: &dyn std::fmt::Display| io::Error::new(io::ErrorKind::InvalidData, error.to_string());
-        loop {
-            let Some(frame) = &mut self.frame else {
-                if self.source.fill_buf()?.is_empty() {
-                    return Ok(0);
-                }
-                let mut frame = FrameDecoder::new();
-                frame.init(&mut self.source).map_err(|e| broken(&e))?;
-                self.frame = Some(frame);
-                continue;
-            };
-            if !frame.is_finished() && frame.can_collect() < buffer.len() {
-                let wanted = BlockDecodingStrategy::UptoBytes(buffer.len());
-                frame.decode_blocks(&mut self.source, wanted).map_err(|e| broken(&e))?;
-            }
-            match frame.read(buffer)? {
-                0 if frame.is_finished() => self.frame = None,
-                n => return Ok(n),
-            }
-        }
+    let written = head.iter().filter(|byte| **byte != 0);
+    let (mut all, mut odd) = (0, 0);
+    for byte in written {
+        all += 1;
+        odd += usize::from(byte.is_ascii_control() && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b));
     }
+    // With NULs among it, most must be plain: tables and images have long runs of them too.
+    let plain = head.iter().filter(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace()).count();
+    all > 0 && odd * 8 <= all && (all == head.len() || plain * 10 >= all * 9)
 }
 
 /// A stream's bytes, with as much in view as a reader needs.
-pub struct View {
-    stream: Stream,
+pub struct View<'a> {
+    stream: &'a mut dyn Read,
     buffer: Vec<u8>,
     start: usize,
     ended: bool,
 }
 
-impl View {
+impl<'a> View<'a> {
     /// At the start of a stream.
-    pub fn new(stream: Stream) -> View {
+    pub fn new(stream: &'a mut dyn Read) -> View<'a> {
         View { stream, buffer: Vec::new(), start: 0, ended: false }
     }
 
@@ -151,7 +91,7 @@ impl View {
         self.start = 0;
         let have = self.buffer.len();
         self.buffer.resize(have + PIECE, 0);
-        let got = fill(&mut self.stream, &mut self.buffer[have..]);
+        let got = fill(self.stream, &mut self.buffer[have..]);
         self.buffer.truncate(have + got.as_ref().copied().unwrap_or(0));
         // A short piece is the end, or damage that the next call meets again.
         self.ended = got? == 0;
@@ -159,45 +99,48 @@ impl View {
     }
 }
 
-/// The lines of a stream; of one that is too long only the beginning is kept.
-pub struct Lines {
-    view: View,
-    /// Length of the line last given, with its end.
-    given: usize,
+/// Shows each line of a stream without its end, until `each` says to stop; of one that is too long only the beginning
+/// is kept. A stream in UTF-16 is read as such.
+pub fn lines(stream: &mut dyn Read, each: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
+    let mut bom = [0; 3];
+    let have = fill(stream, &mut bom)?;
+    let mut whole = Cursor::new(&bom[..have]).chain(stream);
+    match &bom[..have] {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0xef, 0xbb, 0xbf] => {
+            pieces(&mut encoding_rs_io::DecodeReaderBytes::new(whole), each)
+        }
+        _ => pieces(&mut whole, each),
+    }
 }
 
-impl Lines {
-    /// At the first line of a stream.
-    pub fn new(stream: Stream) -> Lines {
-        Lines { view: View::new(stream), given: 0 }
-    }
-
-    /// The next line without its end; `None` after the last.
-    pub fn next(&mut self) -> io::Result<Option<&[u8]>> {
-        self.view.consume(std::mem::take(&mut self.given));
-        let mut searched = 0;
-        let length = loop {
-            let (bytes, ended) = self.view.bytes();
-            if let Some(at) = bytes[searched..].iter().position(|b| *b == b'\n') {
-                self.given = searched + at + 1;
-                break searched + at;
+fn pieces(stream: &mut dyn Read, each: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
+    let mut view = View::new(stream);
+    let mut searched = 0;
+    loop {
+        let (bytes, ended) = view.bytes();
+        let (mut from, mut go_on) = (0, true);
+        while let Some(length) = memchr(b'\n', &bytes[from.max(searched)..]) {
+            let end = from.max(searched) + length;
+            go_on = each(&bytes[from..end]);
+            (from, searched) = (end + 1, 0);
+            if !go_on {
+                break;
             }
-            if ended {
-                if bytes.is_empty() {
-                    return Ok(None);
-                }
-                self.given = bytes.len();
-                break bytes.len();
-            }
-            searched = bytes.len();
-            if searched > 2 * LONGEST_LINE {
-                // Too long to be read in any case: its middle is passed over.
-                self.view.consume(searched - LONGEST_LINE - 1);
-                searched = LONGEST_LINE + 1;
-            }
-            self.view.more()?;
-        };
-        Ok(Some(&self.view.bytes().0[..length]))
+        }
+        if ended && go_on && from < bytes.len() {
+            each(&bytes[from..]);
+        }
+        if ended || !go_on {
+            return Ok(());
+        }
+        searched = bytes.len() - from;
+        view.consume(from);
+        if searched > 2 * LONGEST_LINE {
+            // Too long to be read in any case: its middle is passed over.
+            view.consume(searched - LONGEST_LINE - 1);
+            searched = LONGEST_LINE + 1;
+        }
+        view.more()?;
     }
 }
 
@@ -206,11 +149,12 @@ mod tests {
     use super::*;
 
     fn lengths(text: &[u8]) -> Vec<usize> {
-        let mut lines = Lines::new(Box::new(Cursor::new(text.to_vec())));
         let mut all = Vec::new();
-        while let Some(line) = lines.next().expect("no error in memory") {
+        let read = lines(&mut Cursor::new(text), &mut |line| {
             all.push(line.len());
-        }
+            true
+        });
+        read.expect("no error in memory");
         all
     }
 
@@ -218,6 +162,8 @@ mod tests {
     fn lines_end_at_newlines_or_at_the_end() {
         assert_eq!(lengths(b"one\n\nthree"), [3, 0, 5]);
         assert_eq!(lengths(b""), [0; 0]);
+        assert_eq!(lengths("\u{feff}one\ntwo".as_bytes()), [3, 3]);
+        assert_eq!(lengths(b"\xff\xfeo\0n\0e\0\n\0"), [3]);
     }
 
     #[test]
@@ -227,5 +173,20 @@ mod tests {
         let got = lengths(&text);
         assert!(got[0] > LONGEST_LINE && got[0] < 10 * LONGEST_LINE, "{got:?}");
         assert_eq!(got[1..], [4]);
+    }
+
+    #[test]
+    fn lines_across_pieces_are_whole() {
+        let text: Vec<u8> = (0..100_000_u32).flat_map(|n| format!("{n:010}\n").into_bytes()).collect();
+        let got = lengths(&text);
+        assert!(got.len() == 100_000 && got.iter().all(|length| *length == 10));
+    }
+
+    #[test]
+    fn text_may_have_nulls_and_other_encodings() {
+        let mut crashed = vec![0; 300];
+        crashed.extend(b"61366 33913.579 0.000000000 13.778 0.000351733 0.013380 6\n".repeat(3));
+        assert!(is_text(&crashed) && is_text("M\u{fc}nchen \u{65e5}\u{672c}\n".as_bytes()) && is_text(b"\xff\xfea\0"));
+        assert!(!is_text(&[0; 512]) && !is_text(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0\x3e\0\x01\0\0\0"));
     }
 }

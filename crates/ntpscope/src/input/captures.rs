@@ -1,7 +1,7 @@
 //! Captures: surveyed, brought to one time scale, and merged into one stream of packets in the order of time.
 
-use super::bytes::{self, Kind, View};
-use super::{Each, File, Reading};
+use super::bytes::{Kind, View};
+use super::{Each, Evidence, Reading};
 use anyhow::Result;
 use ntpscope_core::exchange::survey::Survey;
 use ntpscope_core::exchange::{Alignment, MOST_POINTS, Matcher, PointId};
@@ -11,18 +11,20 @@ use ntpscope_core::scene::{Point, Scene, point_of};
 use ntpscope_core::time::Time;
 use ntpscope_core::wire::{CaptureReader, Item, Packet, Step};
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, sync_channel};
 
 /// Packets handed from a decoding thread at once, and how many such batches may wait.
 const BATCH: usize = 512;
 const WAITING: usize = 4;
 
-/// Reads the captures among `files`.
-pub fn read(files: &[File], kinds: &[Kind], mut scene: Scene, each: &mut Each<'_>) -> Result<Reading> {
-    let is_capture = |id: &usize| matches!(kinds[*id], Kind::Capture | Kind::Interfaces);
-    let ids: Vec<usize> = (0..files.len()).filter(is_capture).collect();
-    let surveyed = ids.len() > 1 || ids.iter().any(|id| kinds[*id] == Kind::Interfaces);
-    let seen = if surveyed { survey(files, &ids) } else { ids.iter().map(|_| vec![Interface::default()]).collect() };
+/// Reads the captures among the evidence.
+pub fn read(evidence: &Evidence, mut scene: Scene, each: &mut Each<'_>) -> Result<Reading> {
+    let kind = |id: usize| evidence.files[id].kind;
+    let is_capture = |id: &usize| matches!(kind(*id), Kind::Capture | Kind::Interfaces);
+    let ids: Vec<usize> = (0..evidence.files.len()).filter(is_capture).collect();
+    let surveyed = ids.len() > 1 || ids.iter().any(|id| kind(*id) == Kind::Interfaces);
+    let seen = if surveyed { survey(evidence, &ids) } else { ids.iter().map(|_| vec![Interface::default()]).collect() };
     // Each interface of each capture is a point, while there are numbers.
     let mut points: BTreeMap<(usize, u32), PointId> = BTreeMap::new();
     let mut named = Vec::new();
@@ -37,7 +39,7 @@ pub fn read(files: &[File], kinds: &[Kind], mut scene: Scene, each: &mut Each<'_
             }
             let point = PointId(named.len() as u8);
             points.insert((*id, interface.number), point);
-            let stem = point_of(&files[*id].name);
+            let stem = point_of(&evidence.files[*id].name);
             let name = match interface.name {
                 _ if !several => stem.to_owned(),
                 Some(name) => format!("{stem}#{name}"),
@@ -56,7 +58,7 @@ pub fn read(files: &[File], kinds: &[Kind], mut scene: Scene, each: &mut Each<'_
     scene.place(named);
     let alignment = if surveyed { Alignment::from_surveys(&surveys) } else { Alignment::default() };
     let mut matcher = Matcher::new(alignment, surveyed);
-    merge(files, &ids, &points, &mut matcher, &mut scene, each)?;
+    merge(evidence, &ids, &points, &mut matcher, &mut scene, each)?;
     let (tally, alignment) = (matcher.tally, matcher.alignment().clone());
     Ok(Reading { scene, rules: Summaries::default(), tally, alignment })
 }
@@ -88,12 +90,12 @@ impl Default for Interface {
 }
 
 /// Looks over each capture once, on a thread each.
-fn survey(files: &[File], ids: &[usize]) -> Vec<Vec<Interface>> {
+fn survey(evidence: &Evidence, ids: &[usize]) -> Vec<Vec<Interface>> {
     let look = |id: usize| {
         let mut surveys: BTreeMap<u32, Survey> = BTreeMap::new();
         let mut reader = CaptureReader::new(InputId(id as u32));
         // Trouble is told by the second reading, which meets it as well.
-        let _ = packets(&files[id], &mut reader, &mut |item| {
+        let _ = packets(evidence, id, &mut reader, &mut |item| {
             if let Ok(packet) = item {
                 surveys.entry(packet.interface).or_insert_with(|| Survey::new(PointId(0))).fold(&packet);
             }
@@ -114,11 +116,28 @@ fn survey(files: &[File], ids: &[usize]) -> Vec<Vec<Interface>> {
 
 /// Reads a capture to its end, or until `take` says that it wants no more.
 fn packets(
-    file: &File,
+    evidence: &Evidence,
+    id: usize,
     reader: &mut CaptureReader,
     take: &mut dyn FnMut(Result<Packet, Reject>) -> bool,
 ) -> std::io::Result<()> {
-    let mut view = View::new(bytes::open(file)?);
+    let file = &evidence.files[id];
+    let mut read = Ok(());
+    evidence.sources[file.source].0.visit(&mut |member, stream| {
+        if member.number != file.number {
+            return ControlFlow::Continue(());
+        }
+        read = packets_of(&mut View::new(stream), reader, take);
+        ControlFlow::Break(())
+    })?;
+    read
+}
+
+fn packets_of(
+    view: &mut View<'_>,
+    reader: &mut CaptureReader,
+    take: &mut dyn FnMut(Result<Packet, Reject>) -> bool,
+) -> std::io::Result<()> {
     let mut failed = None;
     loop {
         let (bytes, ended) = view.bytes();
@@ -159,7 +178,7 @@ struct Head {
 
 /// Shows all packets to the matcher in the order of the common time scale.
 fn merge(
-    files: &[File],
+    evidence: &Evidence,
     ids: &[usize],
     points: &BTreeMap<(usize, u32), PointId>,
     matcher: &mut Matcher,
@@ -172,7 +191,7 @@ fn merge(
             .map(|id| {
                 let (sender, messages) = sync_channel(WAITING);
                 let id = *id;
-                scope.spawn(move || decode(&files[id], id, &|message| sender.send(message).is_ok()));
+                scope.spawn(move || decode(evidence, id, &|message| sender.send(message).is_ok()));
                 Head { id, messages, batch: Vec::new(), at: 0, point: None }
             })
             .collect();
@@ -240,10 +259,10 @@ impl Head {
     }
 }
 
-fn decode(file: &File, id: usize, send: &dyn Fn(Message) -> bool) {
+fn decode(evidence: &Evidence, id: usize, send: &dyn Fn(Message) -> bool) {
     let mut reader = CaptureReader::new(InputId(id as u32));
     let mut batch = Vec::with_capacity(BATCH);
-    let read = packets(file, &mut reader, &mut |item| match item {
+    let read = packets(evidence, id, &mut reader, &mut |item| match item {
         Ok(packet) => {
             batch.push(packet);
             batch.len() < BATCH || send(Message::Packets(std::mem::replace(&mut batch, Vec::with_capacity(BATCH))))

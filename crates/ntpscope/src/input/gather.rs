@@ -1,64 +1,159 @@
-//! Which files there are below what was given, and whose they are.
+//! Which files there are below what was given, what each is, and whose they are.
 
+use super::archive::{self, Each};
+use super::bytes::{Kind, kind};
+use super::threads;
 use ntpscope_core::scene::host_of;
 use ntpscope_core::time::{SECOND, Time};
 use std::collections::BTreeSet;
 use std::io::{self, Seek};
+use std::ops::{ControlFlow, Range};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// Files below one path beyond which a walk ends: nobody means to give a whole disk.
+/// Files below one path, or in one archive, beyond which a walk ends: nobody means to give a whole disk.
 const MOST_FILES: usize = 100_000;
 
-/// One file of evidence.
+/// What can be opened: a file on disk, or standard input.
+pub struct Source {
+    path: PathBuf,
+    /// Its name in the report: below what was given.
+    name: String,
+    /// The host that was said to own it.
+    host: Option<String>,
+    /// Standard input, spooled: it must be read more than once.
+    spooled: Option<std::fs::File>,
+    /// When it was last written, as the file system says.
+    written: Time,
+    /// Why it can't be read.
+    trouble: Option<String>,
+}
+
+/// One file of evidence: a source, or what an archive holds.
 pub struct File {
-    /// Where it is.
-    pub path: PathBuf,
+    /// Its source, by number, and its own number in that.
+    pub source: usize,
+    pub number: usize,
     /// Its name in the report: below what was given.
     pub name: String,
     /// The host it belongs to, as far as folders tell.
     pub host: Option<String>,
-    /// Standard input, spooled: it must be read more than once.
-    pub spooled: Option<std::fs::File>,
     /// When it was last written, as the file system or the archive says.
     pub written: Time,
+    /// What it is.
+    pub kind: Kind,
     /// Why it can't be read.
     pub trouble: Option<String>,
 }
 
-/// All files below `paths`, in order of their names, each once whatever its links; `host` overrides folders.
-///
-/// Where several folders are given, each is a host's unless a folder inside says otherwise.
-pub fn gather(paths: &[PathBuf], host: Option<&str>) -> Vec<File> {
-    let mut files = Vec::new();
-    let mut known = BTreeSet::new();
-    for path in paths {
-        if path.as_os_str() == "-" {
-            files.push(standard_input());
-            continue;
+/// All that was given.
+pub struct Evidence {
+    /// What is opened, each with the files that it holds.
+    pub sources: Vec<(Source, Range<usize>)>,
+    /// What is read, by its number as an input.
+    pub files: Vec<File>,
+}
+
+impl Evidence {
+    /// Everything below `paths`, in order of the names, each file once whatever its links; `hosts` are paths of which
+    /// somebody said whose they are.
+    ///
+    /// Where several folders are given, each is a host's unless a folder inside says otherwise.
+    pub fn gather(paths: &[PathBuf], hosts: &[(String, PathBuf)]) -> Evidence {
+        let mut found = Vec::new();
+        let mut known = BTreeSet::new();
+        for path in paths {
+            collect(path, paths.len() > 1, None, &mut known, &mut found);
         }
-        let prefix = (paths.len() > 1).then(|| path.file_name()).flatten().map(|n| n.to_string_lossy().into_owned());
-        let mut below = Vec::new();
-        walk(path, &mut below);
-        for (path_below, trouble) in below {
-            let relative = path_below.strip_prefix(path).unwrap_or(&path_below).to_string_lossy().into_owned();
-            let name = match (&prefix, relative.as_str()) {
-                (_, "") => path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
-                (Some(prefix), _) => format!("{prefix}/{relative}"),
-                (None, _) => relative,
-            };
-            let host = host.map(str::to_owned).or_else(|| host_of(&name).map(str::to_owned));
-            // ntpd's filegen hard-links the current file to its bare name: one file, read once.
-            let meta = std::fs::metadata(&path_below);
-            let twin = meta.as_ref().is_ok_and(|m| m.is_file() && !known.insert((m.dev(), m.ino())));
-            if !twin {
-                let written = meta.map_or_else(|_| now(), |m| Time(m.mtime() * SECOND));
-                files.push(File { path: path_below, name, host, spooled: None, written, trouble });
+        for (host, path) in hosts {
+            collect(path, false, Some(host), &mut known, &mut found);
+        }
+        let mut evidence = Evidence { sources: Vec::new(), files: Vec::new() };
+        let looks = threads(found.len(), &|number| look(&found[number], number));
+        for (source, (_, files)) in found.into_iter().zip(looks) {
+            let first = evidence.files.len();
+            evidence.files.extend(files);
+            evidence.sources.push((source, first..evidence.files.len()));
+        }
+        evidence
+    }
+}
+
+impl Source {
+    /// Shows what is in it.
+    pub fn visit(&self, each: &mut Each<'_>) -> io::Result<()> {
+        let file = match &self.spooled {
+            Some(spooled) => {
+                let mut again = spooled.try_clone()?;
+                again.rewind()?;
+                again
             }
+            None => std::fs::File::open(&self.path)?,
+        };
+        archive::visit(file, each)
+    }
+
+    fn file(&self, source: usize, number: usize, path: &str) -> File {
+        let name = if path.is_empty() { self.name.clone() } else { format!("{}/{path}", self.name) };
+        let host = self.host.clone().or_else(|| host_of(&name).map(str::to_owned));
+        File { source, number, name, host, written: self.written, kind: Kind::Nothing, trouble: None }
+    }
+}
+
+/// Lists what is in a source.
+fn look(source: &Source, number: usize) -> Vec<File> {
+    let mut files = Vec::new();
+    let failed = |why: String| File { trouble: Some(why), ..source.file(number, usize::MAX, "") };
+    if let Some(trouble) = &source.trouble {
+        return vec![failed(trouble.clone())];
+    }
+    let visited = source.visit(&mut |member, stream| {
+        let mut file = source.file(number, member.number, member.path);
+        file.written = member.written.unwrap_or(file.written);
+        match kind(stream) {
+            Ok(Kind::Nothing) => file.trouble = Some("neither a capture nor text".into()),
+            Ok(Kind::Empty) => file.trouble = Some("is empty".into()),
+            Ok(kind) => file.kind = kind,
+            Err(error) => file.trouble = Some(format!("can't be read: {error}")),
         }
+        files.push(file);
+        if files.len() < MOST_FILES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    match visited {
+        Ok(()) if files.len() >= MOST_FILES => files.push(failed(format!("only {MOST_FILES} members are read"))),
+        Ok(()) if files.is_empty() => files.push(failed("is empty".into())),
+        Ok(()) => {}
+        Err(error) if files.is_empty() => files.push(failed(format!("can't be read: {error}"))),
+        Err(error) => files.push(failed(format!("can be read only to member {}: {error}", files.len()))),
     }
     files
+}
+
+/// Adds all files below `path`; `named` says to begin their names with its own.
+fn collect(path: &Path, named: bool, host: Option<&String>, known: &mut BTreeSet<(u64, u64)>, found: &mut Vec<Source>) {
+    if path.as_os_str() == "-" {
+        found.push(standard_input(host.cloned()));
+        return;
+    }
+    let prefix = named.then(|| path.file_name()).flatten().map(|name| name.to_string_lossy().into_owned());
+    let mut below = Vec::new();
+    walk(path, &mut below);
+    for (path_below, trouble) in below {
+        let relative = path_below.strip_prefix(path).unwrap_or(&path_below).to_string_lossy().into_owned();
+        let name = match (&prefix, relative.as_str()) {
+            (_, "") => path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
+            (Some(prefix), _) => format!("{prefix}/{relative}"),
+            (None, _) => relative,
+        };
+        // ntpd's filegen hard-links the current file to its bare name: one file, read once.
+        let meta = std::fs::metadata(&path_below);
+        let twin = meta.as_ref().is_ok_and(|m| m.is_file() && !known.insert((m.dev(), m.ino())));
+        if !twin {
+            let written = meta.map_or_else(|_| now(), |m| Time(m.mtime().saturating_mul(SECOND)));
+            found.push(Source { path: path_below, name, host: host.cloned(), spooled: None, written, trouble });
+        }
+    }
 }
 
 fn walk(path: &Path, files: &mut Vec<(PathBuf, Option<String>)>) {
@@ -83,14 +178,14 @@ fn walk(path: &Path, files: &mut Vec<(PathBuf, Option<String>)>) {
     }
 }
 
-fn standard_input() -> File {
+fn standard_input(host: Option<String>) -> Source {
     let (spooled, trouble) = match spool() {
         Ok(file) => (Some(file), None),
         Err(error) => {
             (None, Some(format!("standard input could not be kept in {}: {error}", std::env::temp_dir().display())))
         }
     };
-    File { path: "-".into(), name: "stdin".into(), host: None, spooled, written: now(), trouble }
+    Source { path: "-".into(), name: "stdin".into(), host, spooled, written: now(), trouble }
 }
 
 fn now() -> Time {

@@ -2,19 +2,19 @@
 //!
 //! Files are read, never mapped: one that shrinks meanwhile is then an early end and not a signal.
 
+mod archive;
 mod bytes;
 mod captures;
 mod gather;
+mod texts;
 
-pub use gather::{File, gather};
+pub use gather::Evidence;
+pub use texts::rows;
 
 use anyhow::Result;
-use bytes::{Kind, Lines};
 use ntpscope_core::exchange::{Alignment, Exchange, Tally};
-use ntpscope_core::model::{InputId, Reject, Row};
 use ntpscope_core::rules::{Material, Summaries, Summary};
 use ntpscope_core::scene::{Input, Scene};
-use ntpscope_core::text::TextReader;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 
@@ -34,11 +34,16 @@ pub struct Reading {
 pub type Each<'a> = dyn FnMut(&Exchange, &Scene) -> Result<()> + 'a;
 
 /// Reads all files into the summaries of the rules.
-pub fn read(files: &[File]) -> Result<Reading> {
-    let (mut scene, kinds) = sniff(files);
+pub fn read(evidence: &Evidence) -> Result<Reading> {
+    let mut scene = scene(evidence);
     let mut rules = Summaries::default();
-    for (id, input, summaries) in texts(files, &kinds) {
-        scene.inputs[id] = Input { host: scene.inputs[id].host.take(), ..input };
+    let texts = texts::each(evidence, &|file, id, stream| {
+        let mut summaries = Summaries::default();
+        let input = texts::text(file, id, stream, &mut |row| summaries.fold(Material::Row(row)), &mut |_| {});
+        (input, summaries)
+    });
+    for (id, (input, summaries)) in texts {
+        scene.inputs[id] = input;
         rules.merge(summaries);
     }
     // Joining and folding each take a thread.
@@ -50,7 +55,7 @@ pub fn read(files: &[File]) -> Result<Reading> {
             folded
         });
         let mut batch = Vec::with_capacity(BATCH);
-        let read = captures::read(files, &kinds, scene, &mut |exchange, _| {
+        let read = captures::read(evidence, scene, &mut |exchange, _| {
             batch.push(exchange.clone());
             if batch.len() == BATCH {
                 sender.send(std::mem::replace(&mut batch, Vec::with_capacity(BATCH)))?;
@@ -69,103 +74,39 @@ const BATCH: usize = 256;
 const WAITING: usize = 4;
 
 /// Reads the captures among the files, and shows every exchange to `each`; no rule is folded.
-pub fn exchanges(files: &[File], each: &mut Each<'_>) -> Result<Reading> {
-    let (scene, kinds) = sniff(files);
-    captures::read(files, &kinds, scene, each)
+pub fn exchanges(evidence: &Evidence, each: &mut Each<'_>) -> Result<Reading> {
+    captures::read(evidence, scene(evidence), each)
 }
 
-/// Looks at the beginning of each file.
-fn sniff(files: &[File]) -> (Scene, Vec<Kind>) {
-    let mut scene = Scene::default();
-    let mut kinds = Vec::with_capacity(files.len());
-    for file in files {
-        let (kind, trouble) = match &file.trouble {
-            Some(trouble) => (Kind::Nothing, Some(trouble.clone())),
-            None => match bytes::kind(file) {
-                Ok(Kind::Nothing) => (Kind::Nothing, Some("neither a capture nor text".into())),
-                Ok(Kind::Empty) => (Kind::Nothing, Some("is empty".into())),
-                Ok(kind) => (kind, None),
-                Err(error) => (Kind::Nothing, Some(format!("can't be read: {error}"))),
-            },
-        };
-        scene.inputs.push(Input { name: file.name.clone(), host: file.host.clone(), trouble, ..Input::default() });
-        kinds.push(kind);
-    }
-    (scene, kinds)
+/// The inputs, of which nothing is read yet.
+fn scene(evidence: &Evidence) -> Scene {
+    let input = |file: &gather::File| Input {
+        name: file.name.clone(),
+        host: file.host.clone(),
+        trouble: file.trouble.clone(),
+        ..Input::default()
+    };
+    Scene::of(evidence.files.iter().map(input).collect())
 }
 
-/// Reads the text files, on as many threads as there are processors; results come in the order of the files.
-fn texts(files: &[File], kinds: &[Kind]) -> Vec<(usize, Input, Summaries)> {
+/// Does a number of jobs on as many threads as there are processors; results come in the order of the jobs.
+fn threads<T: Send>(jobs: usize, job: &(dyn Fn(usize) -> T + Sync)) -> Vec<(usize, T)> {
     let next = AtomicUsize::new(0);
     let worker = || {
         let mut done = Vec::new();
         loop {
-            let id = next.fetch_add(1, Ordering::Relaxed);
-            let (Some(file), Some(kind)) = (files.get(id), kinds.get(id)) else { return done };
-            if *kind == Kind::Text {
-                let (input, summaries) = text(file, InputId(id as u32));
-                done.push((id, input, summaries));
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= jobs {
+                return done;
             }
+            done.push((number, job(number)));
         }
     };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(files.len().max(1));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(jobs.max(1));
     let mut all: Vec<_> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
         workers.into_iter().flat_map(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
     });
-    all.sort_by_key(|(id, ..)| *id);
+    all.sort_by_key(|(number, _)| *number);
     all
-}
-
-fn text(file: &File, id: InputId) -> (Input, Summaries) {
-    let mut summaries = Summaries::default();
-    let input = text_rows(file, id, &mut |row| summaries.fold(Material::Row(row)), &mut |_| {});
-    (input, summaries)
-}
-
-/// Shows the rows and rejects of every text file.
-pub fn rows(files: &[File], row: &mut dyn FnMut(&Input, Row<'_>), reject: &mut dyn FnMut(&Input, &Reject)) -> Scene {
-    let (mut scene, kinds) = sniff(files);
-    for (id, file) in files.iter().enumerate().filter(|(id, _)| kinds[*id] == Kind::Text) {
-        let about = Input { name: file.name.clone(), host: file.host.clone(), ..Input::default() };
-        let input = text_rows(file, InputId(id as u32), &mut |r| row(&about, r), &mut |r| reject(&about, r));
-        scene.inputs[id] = Input { host: scene.inputs[id].host.take(), ..input };
-    }
-    scene
-}
-
-fn text_rows(file: &File, id: InputId, each: &mut dyn FnMut(Row<'_>), each_reject: &mut dyn FnMut(&Reject)) -> Input {
-    let mut input = Input { name: file.name.clone(), ..Input::default() };
-    let mut reader = TextReader::new(id, file.written);
-    let read = bytes::open(file).and_then(|stream| {
-        let mut lines = Lines::new(stream);
-        while let Some(line) = lines.next()? {
-            input.units += 1;
-            let mut count = |row: Row<'_>| {
-                input.rows += 1;
-                each(row);
-            };
-            if let Some(reject) = reader.line(line, &mut count) {
-                each_reject(&reject);
-                input.reject(reject);
-            }
-            if reader.is_hopeless() {
-                break;
-            }
-        }
-        reader.end(&mut |row| {
-            input.rows += 1;
-            each(row);
-        });
-        Ok(())
-    });
-    if let Err(error) = read {
-        input.trouble = Some(format!("could be read only to line {}: {error}", input.units));
-    }
-    input.kind = reader.forms.join(", ");
-    if input.kind.is_empty() {
-        // Nothing in it is known, so no line of it is a reject: the file is.
-        (input.rejected, input.rejects) = (0, Vec::new());
-    }
-    input
 }

@@ -1,0 +1,273 @@
+//! What a file holds: itself, or the members of an archive, however they are wrapped; streamed, never unpacked to disk.
+
+use ntpscope_core::time::{SECOND, Time};
+use std::cell::Cell;
+use std::io::{self, BufReader, Cursor, Read, Seek};
+use std::ops::ControlFlow;
+use std::rc::Rc;
+
+/// Bytes read at once from what is compressed.
+const PIECE: usize = 1 << 18;
+
+/// Bytes that tell how a file is wrapped: the header of a tar archive is one block of 512.
+const BLOCK: usize = 512;
+
+/// Wrappings within wrappings that are undone: a rotated log in a bundle of a host in a bundle of a site has five.
+const DEEPEST: u32 = 8;
+
+/// What an archive may unpack to: so many bytes, and so many more for each of its own. Logs shrink by 5 to 50, and a
+/// decompression bomb by 1000 in each of its layers.
+const ROOM: u64 = 1 << 30;
+const ROOM_PER_BYTE: u64 = 200;
+
+/// A zip archive inside another archive is kept in memory up to this size, since its directory stands at its end.
+const MOST_NESTED_ZIP: u64 = 64 << 20;
+
+/// One file: alone, or in an archive.
+pub struct Member<'a> {
+    /// Its number within the file that was opened, as the walk meets it.
+    pub number: usize,
+    /// Its path in the archive; empty where the file is no archive.
+    pub path: &'a str,
+    /// When it was last written, where the archive says so.
+    pub written: Option<Time>,
+}
+
+/// What is done with each member and its bytes, decompressed.
+pub type Each<'a> = dyn FnMut(Member<'_>, &mut dyn Read) -> ControlFlow<()> + 'a;
+
+/// Shows each member of an archive, or the file itself, in an order that is the same every time.
+///
+/// A member that can't be read is shown with a stream that says why; the error of the archive itself ends the walk.
+pub fn visit(mut file: std::fs::File, each: &mut Each<'_>) -> io::Result<()> {
+    let own = file.metadata().map_or(0, |meta| meta.len());
+    let left = Rc::new(Cell::new(own.saturating_mul(ROOM_PER_BYTE).saturating_add(ROOM)));
+    let mut walk = Walk { number: 0, left, each };
+    let mut magic = [0; 4];
+    let have = fill(&mut file, &mut magic)?;
+    let _ = if is_zip(&magic[..have]) {
+        file.rewind()?;
+        walk.zip("", 0, file)?
+    } else {
+        walk.unwrap("", None, 0, &mut Cursor::new(&magic[..have]).chain(file))?
+    };
+    Ok(())
+}
+
+/// Reads until `buffer` is full or the stream ends.
+pub fn fill(stream: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut have = 0;
+    while have < buffer.len() {
+        match stream.read(&mut buffer[have..]) {
+            Ok(0) => break,
+            Ok(n) => have += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // What came before the damage is still evidence.
+            Err(_) if have > 0 => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(have)
+}
+
+struct Walk<'a, 'b> {
+    number: usize,
+    /// Bytes that may still come out of decompressors.
+    left: Rc<Cell<u64>>,
+    each: &'a mut Each<'b>,
+}
+
+impl Walk<'_, '_> {
+    fn show(&mut self, path: &str, written: Option<Time>, stream: &mut dyn Read) -> ControlFlow<()> {
+        let member = Member { number: self.number, path, written };
+        self.number += 1;
+        (self.each)(member, stream)
+    }
+
+    fn unwrap(
+        &mut self,
+        path: &str,
+        written: Option<Time>,
+        depth: u32,
+        stream: &mut dyn Read,
+    ) -> io::Result<ControlFlow<()>> {
+        let mut head = [0; BLOCK];
+        let have = fill(stream, &mut head)?;
+        let mut whole = Cursor::new(&head[..have]).chain(stream);
+        let wrapped = if depth < DEEPEST { &head[..have] } else { &[] };
+        let left = self.left.clone();
+        let packed = |whole| BufReader::with_capacity(PIECE, whole);
+        match wrapped {
+            [0x1f, 0x8b, ..] => {
+                let mut inner = Metered { stream: flate2::bufread::MultiGzDecoder::new(packed(whole)), left };
+                self.unwrap(path, written, depth + 1, &mut inner)
+            }
+            [b'B', b'Z', b'h', b'1'..=b'9', ..] => {
+                let mut inner = Metered { stream: bzip2::bufread::MultiBzDecoder::new(packed(whole)), left };
+                self.unwrap(path, written, depth + 1, &mut inner)
+            }
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => {
+                let stream = liblzma::bufread::XzDecoder::new_multi_decoder(packed(whole));
+                self.unwrap(path, written, depth + 1, &mut Metered { stream, left })
+            }
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => {
+                let mut inner = Metered { stream: Zstd { source: packed(whole), frame: None }, left };
+                self.unwrap(path, written, depth + 1, &mut inner)
+            }
+            head if is_zip(head) => {
+                let mut kept = Vec::new();
+                if whole.take(MOST_NESTED_ZIP + 1).read_to_end(&mut kept)? as u64 > MOST_NESTED_ZIP {
+                    let limit = MOST_NESTED_ZIP >> 20;
+                    return Err(broken(&format!("a zip archive of over {limit} MiB inside another: unpack it first")));
+                }
+                self.zip(path, depth + 1, Cursor::new(kept))
+            }
+            head if is_tar(head) => self.tar(path, depth + 1, &mut whole),
+            _ => Ok(self.show(path, written, &mut whole)),
+        }
+    }
+
+    /// What is inside `path`, whose own trouble is its own.
+    fn inside(&mut self, path: &str, written: Option<Time>, depth: u32, stream: &mut dyn Read) -> ControlFlow<()> {
+        match self.unwrap(path, written, depth, stream) {
+            Ok(flow) => flow,
+            Err(error) => self.show(path, written, &mut Broken(Some(error))),
+        }
+    }
+
+    fn tar(&mut self, path: &str, depth: u32, stream: &mut dyn Read) -> io::Result<ControlFlow<()>> {
+        let mut archive = tar::Archive::new(stream);
+        for entry in archive.entries()? {
+            let mut entry = entry?;
+            let kind = entry.header().entry_type();
+            // A hard link is the same file again, and a symbolic link leads to another member or nowhere.
+            if !(kind.is_file() || kind.is_contiguous() || kind.is_gnu_sparse()) {
+                continue;
+            }
+            let name = below(path, &String::from_utf8_lossy(&entry.path_bytes()));
+            let written = entry.header().mtime().ok().and_then(seconds);
+            if self.inside(&name, written, depth, &mut entry).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn zip(&mut self, path: &str, depth: u32, file: impl Read + Seek) -> io::Result<ControlFlow<()>> {
+        let mut archive = zip::ZipArchive::new(file)?;
+        for index in 0..archive.len() {
+            let name = archive.name_for_index(index).and_then(Result::ok).unwrap_or_default();
+            let name = below(path, &name);
+            let flow = match archive.by_index(index) {
+                Ok(entry) if !entry.is_file() => continue,
+                Ok(entry) => {
+                    let written = entry.last_modified().and_then(zip_time);
+                    let mut stream = Metered { stream: entry, left: self.left.clone() };
+                    self.inside(&name, written, depth, &mut stream)
+                }
+                // Encrypted, or packed in a way that is not read.
+                Err(error) => self.show(&name, None, &mut Broken(Some(error.into()))),
+            };
+            if flow.is_break() {
+                return Ok(flow);
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+/// The path of a member below that of its archive.
+fn below(archive: &str, path: &str) -> String {
+    let parts = path.split(['/', '\\']).filter(|part| !matches!(*part, "" | "." | ".."));
+    let path = parts.collect::<Vec<_>>().join("/");
+    if archive.is_empty() { path } else { format!("{archive}/{path}") }
+}
+
+fn seconds(unix: u64) -> Option<Time> {
+    i64::try_from(unix).ok()?.checked_mul(SECOND).map(Time)
+}
+
+/// Zip has the local time of whoever packed, to two seconds; it is taken for UTC.
+fn zip_time(stamp: zip::DateTime) -> Option<Time> {
+    let second = (i64::from(stamp.hour()) * 60 + i64::from(stamp.minute())) * 60 + i64::from(stamp.second());
+    let (year, month, day) = (stamp.year(), stamp.month(), stamp.day());
+    Time::from_date(year.try_into().ok()?, month.try_into().ok()?, day.try_into().ok()?, second * SECOND)
+}
+
+fn is_zip(head: &[u8]) -> bool {
+    head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06")
+}
+
+/// Whether a block is the header of a tar archive: its checksum, in octal at 148, is the sum of all its bytes with
+/// blanks in place of the checksum (POSIX.1-1988, ustar; archives before it too).
+fn is_tar(head: &[u8]) -> bool {
+    let Some(field) = head.get(148..156).filter(|_| head.len() == BLOCK && head[0] != 0) else { return false };
+    let digits = field.split(|byte| matches!(byte, b' ' | 0)).find(|digits| !digits.is_empty()).unwrap_or_default();
+    let told = std::str::from_utf8(digits).ok().and_then(|digits| u32::from_str_radix(digits, 8).ok());
+    let sum = |bytes: &[u8]| bytes.iter().map(|byte| u32::from(*byte)).sum::<u32>();
+    told == Some(sum(&head[..148]) + 8 * u32::from(b' ') + sum(&head[156..]))
+}
+
+fn broken(why: &dyn std::fmt::Display) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why.to_string())
+}
+
+/// A stream that only says why it can't be read.
+pub struct Broken(pub Option<io::Error>);
+
+impl Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        self.0.take().map_or(Ok(0), Err)
+    }
+}
+
+/// What comes out of a decompressor, while there is room.
+struct Metered<R> {
+    stream: R,
+    left: Rc<Cell<u64>>,
+}
+
+impl<R: Read> Read for Metered<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.stream.read(buffer)?;
+        match self.left.get().checked_sub(n as u64) {
+            Some(left) => self.left.set(left),
+            None => return Err(broken(&"unpacks to more than logs do: a decompression bomb, or else unpack it first")),
+        }
+        Ok(n)
+    }
+}
+
+/// Zstandard: one frame after the other, as `cat a.zst b.zst` makes them.
+struct Zstd<R: Read> {
+    source: BufReader<R>,
+    frame: Option<ruzstd::decoding::FrameDecoder>,
+}
+
+impl<R: Read> Read for Zstd<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
+        use std::io::BufRead;
+        loop {
+            let Some(frame) = &mut self.frame else {
+                if self.source.fill_buf()?.is_empty() {
+                    return Ok(0);
+                }
+                let mut frame = FrameDecoder::new();
+                frame.init(&mut self.source).map_err(|e| broken(&e))?;
+                self.frame = Some(frame);
+                continue;
+            };
+            if !frame.is_finished() && frame.can_collect() < buffer.len() {
+                let wanted = BlockDecodingStrategy::UptoBytes(buffer.len());
+                frame.decode_blocks(&mut self.source, wanted).map_err(|e| broken(&e))?;
+            }
+            match frame.read(buffer)? {
+                0 if frame.is_finished() => self.frame = None,
+                // The decoder keeps back a window until more is decoded.
+                0 if !buffer.is_empty() => {}
+                n => return Ok(n),
+            }
+        }
+    }
+}
