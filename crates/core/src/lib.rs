@@ -6,8 +6,10 @@
 
 pub mod causes;
 pub mod diagnosis;
+pub mod digest;
 pub mod exchange;
 pub mod model;
+pub mod quantiles;
 pub mod render;
 pub mod rules;
 pub mod scene;

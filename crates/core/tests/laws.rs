@@ -199,7 +199,7 @@ fn scene() -> Scene {
 
 /// All that summaries can be asked, rule by rule; and every number in them, in an order that no table dictates.
 fn view(summaries: &Summaries) -> BTreeMap<&'static str, String> {
-    let Summaries { exchange, path, contrast, nat, loss, daemon } = summaries;
+    let Summaries { exchange, path, contrast, nat, loss, daemon, identity } = summaries;
     let inputs: Vec<InputId> = (0..9).map(InputId).collect();
     let ways = [2, 3].into_iter().flat_map(|host| (0..4).map(move |p| (ip(2, host), PointId(p))));
     let contrasts: Vec<_> = ways.map(|(server, point)| contrast.contrasts(server, point)).collect();
@@ -217,6 +217,7 @@ fn view(summaries: &Summaries) -> BTreeMap<&'static str, String> {
         ("nat", format!("{:?} {:?} {rules:?}", nat.seen().collect::<Vec<_>>(), nat.flows())),
         ("loss", format!("{captured:?} {reach:?}")),
         ("daemon", format!("{daemon:?}")),
+        ("identity", format!("{identity:?}")),
         ("every number", numbers.join("\n")),
     ])
 }

@@ -34,6 +34,9 @@ pub fn report(diagnosis: &Diagnosis, coverage: Coverage<'_>) -> Value {
             "hosts": scene.claims().map(|(address, c)| json!({
                 "host": c.host, "address": address.to_string(), "why": c.why, "evidence": c.origin.map(|o| origin(o, scene)),
             })).collect::<Vec<_>>(),
+            "names": scene.joins().iter().map(|j| json!({
+                "host": j.host, "name": j.name, "why": j.why, "evidence": j.origin.map(|o| origin(o, scene)),
+            })).collect::<Vec<_>>(),
             "rejects": scene.inputs.iter().flat_map(|i| i.rejects.iter().map(|r| {
                 let mut reject = unit(r.place);
                 reject.insert("input".into(), json!(i.name));

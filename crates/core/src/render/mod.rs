@@ -4,6 +4,7 @@ pub mod exchanges;
 pub mod explain;
 pub mod json;
 pub mod rows;
+pub mod summary;
 pub mod text;
 
 use crate::exchange::{Alignment, Tally};

@@ -215,6 +215,10 @@ impl Page {
             }
             self.labelled(&point.name, 12, &text);
         }
+        for join in scene.joins() {
+            let place = join.origin.map_or(String::new(), |origin| format!(" ({})", scene.locate(origin)));
+            self.labelled(&join.host, 12, &format!("is {} too: {}{place}", join.name, join.why));
+        }
         for (address, claim) in scene.claims() {
             self.labelled(&claim.host, 12, &format!("is {address}: {}", claim.why));
         }

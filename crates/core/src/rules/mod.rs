@@ -3,6 +3,7 @@
 pub mod contrast;
 pub mod daemon;
 pub mod exchange;
+pub mod identity;
 pub mod loss;
 pub mod nat;
 pub mod path;
@@ -57,6 +58,8 @@ pub struct Summaries {
     pub loss: loss::Losses,
     /// What the daemons say of themselves.
     pub daemon: daemon::Daemons,
+    /// What hosts are called.
+    pub identity: identity::Names,
 }
 
 impl Summary for Summaries {
@@ -67,6 +70,7 @@ impl Summary for Summaries {
         self.nat.fold(material);
         self.loss.fold(material);
         self.daemon.fold(material);
+        self.identity.fold(material);
     }
 
     fn merge(&mut self, later: Self) {
@@ -76,6 +80,7 @@ impl Summary for Summaries {
         self.nat.merge(later.nat);
         self.loss.merge(later.loss);
         self.daemon.merge(later.daemon);
+        self.identity.merge(later.identity);
     }
 }
 

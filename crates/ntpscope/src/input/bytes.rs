@@ -27,6 +27,18 @@ pub enum Kind {
     Nothing,
 }
 
+impl Kind {
+    /// Whether there is anything to read.
+    pub fn is_evidence(self) -> bool {
+        self.is_capture() || self == Kind::Text
+    }
+
+    /// Whether it holds packets.
+    pub fn is_capture(self) -> bool {
+        matches!(self, Kind::Capture | Kind::Interfaces)
+    }
+}
+
 /// What a stream is, by its first bytes.
 pub fn kind(stream: &mut dyn Read) -> io::Result<Kind> {
     let mut head = [0; HEAD];

@@ -21,8 +21,7 @@ const WAITING: usize = 4;
 /// Reads the captures among the evidence.
 pub fn read(evidence: &Evidence, mut scene: Scene, each: &mut Each<'_>) -> Result<Reading> {
     let kind = |id: usize| evidence.files[id].kind;
-    let is_capture = |id: &usize| matches!(kind(*id), Kind::Capture | Kind::Interfaces);
-    let ids: Vec<usize> = (0..evidence.files.len()).filter(is_capture).collect();
+    let ids: Vec<usize> = (0..evidence.files.len()).filter(|id| kind(*id).is_capture()).collect();
     let surveyed = ids.len() > 1 || ids.iter().any(|id| kind(*id) == Kind::Interfaces);
     let seen = if surveyed { survey(evidence, &ids) } else { ids.iter().map(|_| vec![Interface::default()]).collect() };
     // Each interface of each capture is a point, while there are numbers.

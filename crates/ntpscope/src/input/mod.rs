@@ -5,11 +5,11 @@
 mod archive;
 mod bytes;
 mod captures;
+mod files;
 mod gather;
-mod texts;
 
+pub use files::rows;
 pub use gather::Evidence;
-pub use texts::rows;
 
 use anyhow::Result;
 use ntpscope_core::exchange::{Alignment, Exchange, Tally};
@@ -37,9 +37,9 @@ pub type Each<'a> = dyn FnMut(&Exchange, &Scene) -> Result<()> + 'a;
 pub fn read(evidence: &Evidence) -> Result<Reading> {
     let mut scene = scene(evidence);
     let mut rules = Summaries::default();
-    let texts = texts::each(evidence, &|file, id, stream| {
+    let texts = files::each(evidence, |kind| kind == bytes::Kind::Text, &|file, id, stream| {
         let mut summaries = Summaries::default();
-        let input = texts::text(file, id, stream, &mut |row| summaries.fold(Material::Row(row)), &mut |_| {});
+        let input = files::text(file, id, stream, &mut |row| summaries.fold(Material::Row(row)), &mut |_| {});
         (input, summaries)
     });
     for (id, (input, summaries)) in texts {

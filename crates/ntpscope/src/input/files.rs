@@ -1,4 +1,4 @@
-//! Text: every file read once, in threads over what can be opened, and in order where rows are shown.
+//! Files read once each: in threads over what can be opened, or in order where rows are shown.
 
 use super::bytes::{self, Kind};
 use super::gather::File;
@@ -10,42 +10,49 @@ use ntpscope_core::time::Time;
 use std::io;
 use std::ops::ControlFlow;
 
-/// What is done with a text: its file, its number, and its bytes.
+/// What is done with a file, its number, and its bytes.
 type Read<'a, T> = dyn Fn(&File, InputId, &mut dyn io::Read) -> T + Sync + 'a;
 
-/// Reads each text on as many threads as there are processors; results come in the order of the files.
-pub fn each<T: Send>(evidence: &Evidence, read: &Read<'_, T>) -> Vec<(usize, T)> {
+/// Reads each file that is `wanted` on as many threads as there are processors; results come in the order of the files.
+pub fn each<T: Send>(evidence: &Evidence, wanted: fn(Kind) -> bool, read: &Read<'_, T>) -> Vec<(usize, T)> {
     let job = |source: usize| {
         let mut done = Vec::new();
-        source_texts(evidence, source, &mut |id, file, stream| done.push((id, read(file, InputId(id as u32), stream))));
+        visit(evidence, source, wanted, &mut |id, file, stream| {
+            done.push((id, read(file, InputId(id as u32), stream)));
+        });
         done
     };
     threads(evidence.sources.len(), &job).into_iter().flat_map(|(_, done)| done).collect()
 }
 
-/// Shows the texts of one source. What it says about a source that can't be read any more is told to its files.
-fn source_texts(evidence: &Evidence, source: usize, take: &mut dyn FnMut(usize, &File, &mut dyn io::Read)) {
+/// Shows the files of one source. What goes wrong with the source is told to those that it then can't show.
+fn visit(
+    evidence: &Evidence,
+    source: usize,
+    wanted: fn(Kind) -> bool,
+    take: &mut dyn FnMut(usize, &File, &mut dyn io::Read),
+) {
     let (source, files) = &evidence.sources[source];
-    let Some(last) = files.clone().rfind(|id| evidence.files[*id].kind == Kind::Text) else { return };
+    let wanted = |id: &usize| evidence.files.get(*id).is_some_and(|file| wanted(file.kind));
+    let Some(last) = files.clone().rfind(wanted) else { return };
     let mut next = files.start;
     let visited = source.visit(&mut |member, stream| {
         let id = files.start + member.number;
-        match evidence.files.get(id).filter(|_| id <= last) {
-            Some(file) if file.kind == Kind::Text => take(id, file, stream),
-            _ => {}
+        if id <= last && wanted(&id) {
+            take(id, &evidence.files[id], stream);
         }
         next = id + 1;
         if id < last { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
     // The file vanished, or the archive changed, since it was looked at.
     let mut why = visited.err();
-    for id in (next..=last).filter(|id| evidence.files[*id].kind == Kind::Text) {
+    for id in (next..=last).filter(wanted) {
         let why = why.take().unwrap_or_else(|| io::Error::other("the archive has changed"));
         take(id, &evidence.files[id], &mut super::archive::Broken(Some(why)));
     }
 }
 
-/// Shows the rows and rejects of every text, in the order of the files.
+/// Shows the rows and rejects of every file, in the order of the files.
 pub fn rows(
     evidence: &Evidence,
     row: &mut dyn FnMut(&Input, Row<'_>),
@@ -53,10 +60,10 @@ pub fn rows(
 ) -> Scene {
     let mut scene = scene(evidence);
     for source in 0..evidence.sources.len() {
-        source_texts(evidence, source, &mut |id, file, stream| {
+        visit(evidence, source, Kind::is_evidence, &mut |id, file, stream| {
             let about = scene.inputs[id].clone();
-            let id_ = InputId(id as u32);
-            scene.inputs[id] = text(file, id_, stream, &mut |r| row(&about, r), &mut |r| reject(&about, r));
+            scene.inputs[id] =
+                text(file, InputId(id as u32), stream, &mut |r| row(&about, r), &mut |r| reject(&about, r));
         });
     }
     scene

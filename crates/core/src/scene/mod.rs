@@ -4,6 +4,12 @@
 //! point is its file's stem, and belongs to the host before its last `_` where such a host exists. Addresses are
 //! joined to hosts by what the evidence itself says, and each join keeps its reason.
 
+mod joins;
+mod path;
+
+pub use joins::Join;
+pub use path::{host_of, point_of};
+
 use crate::exchange::{PointId, Points};
 use crate::model::{InputId, Origin, Reject};
 use crate::rules::Summaries;
@@ -11,36 +17,6 @@ use crate::rules::path::Routes;
 use crate::time::Time;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-
-/// Folders that sort by kind, and so are no hosts.
-const SORTING: &[&str] = &[
-    "bundle",
-    "capture",
-    "captures",
-    "chrony",
-    "conf",
-    "config",
-    "data",
-    "etc",
-    "evidence",
-    "files",
-    "log",
-    "logs",
-    "ntp",
-    "ntpsec",
-    "ntpstats",
-    "output",
-    "pcap",
-    "pcaps",
-    "state",
-    "statistics",
-    "stats",
-    "statsdir",
-    "status",
-    "text",
-    "tmp",
-    "var",
-];
 
 /// Rejects of one input that are kept whole; the others are counted.
 pub const MOST_REJECTS: usize = 20;
@@ -109,37 +85,7 @@ pub struct Scene {
     addresses: BTreeMap<IpAddr, Claim>,
     routers: BTreeSet<String>,
     daemons: BTreeSet<String>,
-}
-
-/// The host that the file at `path` belongs to; `path` is relative to what was given, its last part the file.
-///
-/// ```
-/// use ntpscope_core::scene::host_of;
-/// assert_eq!(host_of("site/c1/stats/loopstats"), Some("c1"));
-/// assert_eq!(host_of("pcap/rt_out0.pcap"), None);
-/// ```
-#[must_use]
-pub fn host_of(path: &str) -> Option<&str> {
-    let (folders, _) = path.rsplit_once('/')?;
-    folders
-        .rsplit('/')
-        .find(|folder| !folder.is_empty() && *folder != "." && !SORTING.contains(&folder.to_ascii_lowercase().as_str()))
-}
-
-/// The name of the capture point in the file at `path`: its name without the endings of captures and compression.
-#[must_use]
-pub fn point_of(path: &str) -> &str {
-    let mut stem = path.rsplit('/').next().unwrap_or(path);
-    for ending in [".gz", ".xz", ".zst", ".pcapng", ".pcap", ".cap", ".dmp"] {
-        stem = stem.strip_suffix(ending).unwrap_or(stem);
-    }
-    stem
-}
-
-/// Whether a word is what people call network interfaces: `eth0`, `ens3`, `in0`, `wan` …
-fn is_interface(word: &str) -> bool {
-    word.ends_with(|c: char| c.is_ascii_digit())
-        || ["any", "in", "inside", "lan", "out", "outside", "wan"].contains(&word)
+    joins: Vec<Join>,
 }
 
 impl Scene {
@@ -156,7 +102,7 @@ impl Scene {
         let mut known: BTreeSet<String> = self.inputs.iter().filter_map(|i| i.host.clone()).collect();
         // Two captures that share the beginning of their names are two interfaces of one host.
         let mut once = BTreeSet::new();
-        let interface = |name: &&Point| name.name.rsplit_once('_').is_some_and(|(_, last)| is_interface(last));
+        let interface = |name: &&Point| name.name.rsplit_once('_').is_some_and(|(_, last)| path::is_interface(last));
         for host in self.points.values().filter(interface).filter_map(|p| prefix(&p.name)) {
             if !once.insert(host.clone()) {
                 known.insert(host);
@@ -168,8 +114,9 @@ impl Scene {
         }
     }
 
-    /// Joins addresses to hosts: by what daemons say of themselves, then by where captures stand.
+    /// Joins names and addresses to hosts: by what hosts and daemons say of themselves, then by where captures stand.
     pub fn learn(&mut self, rules: &Summaries, routes: &Routes) {
+        self.know(rules);
         for input in rules.nat.routers() {
             self.routers.extend(self.host_of_input(input));
         }
@@ -179,17 +126,8 @@ impl Scene {
         }
         let forwarding = interfaces.into_iter().filter(|(_, n)| *n > 1).map(|(host, _)| host.to_owned());
         self.routers.extend(forwarding.collect::<Vec<_>>());
-        for (input, said) in rules.daemon.iter() {
-            let Some(host) = self.host_of_input(input) else { continue };
-            if said.counts_requests() {
-                self.daemons.insert(host.clone());
-            }
-            for (address, origin) in said.own_addresses() {
-                let usable = |a: &IpAddr| !a.is_loopback() && !a.is_unspecified();
-                if let Some(address) = address.parse().ok().filter(usable) {
-                    self.claim(address, host.clone(), "its daemon uses this address".into(), Some(origin));
-                }
-            }
+        for (input, _) in rules.daemon.iter().filter(|(_, said)| said.counts_requests()) {
+            self.daemons.extend(self.host_of_input(input));
         }
         for server in routes.servers() {
             for (client, route) in routes.to(server) {
@@ -204,6 +142,40 @@ impl Scene {
                 }
             }
         }
+    }
+
+    /// Gives each host one name, and the addresses that the host itself says are its own.
+    pub fn know(&mut self, rules: &Summaries) {
+        let mut own: Vec<(InputId, IpAddr, &str, Origin)> = Vec::new();
+        for (input, said) in rules.daemon.iter() {
+            let usable = |a: &IpAddr| !a.is_loopback() && !a.is_unspecified();
+            let parsed =
+                said.own_addresses().filter_map(|(text, origin)| Some((text.parse().ok().filter(usable)?, origin)));
+            own.extend(parsed.map(|(address, origin)| (input, address, "its daemon uses this address", origin)));
+        }
+        let addresses = rules.identity.addresses();
+        own.extend(
+            addresses.map(|(input, address, origin)| (input, address, "an interface of it has this address", origin)),
+        );
+        for (input, address, why, origin) in &own {
+            if let Some(host) = self.host_of_input(*input) {
+                self.claim(*address, host, (*why).into(), Some(*origin));
+            }
+        }
+        self.joins = self.join(rules, &self.addresses.clone());
+        // The hosts may have other names now.
+        self.addresses.clear();
+        for (input, address, why, origin) in own {
+            if let Some(host) = self.host_of_input(input) {
+                self.claim(address, host, why.into(), Some(origin));
+            }
+        }
+    }
+
+    /// Which names are one host, and why.
+    #[must_use]
+    pub fn joins(&self) -> &[Join] {
+        &self.joins
     }
 
     fn claim(&mut self, address: IpAddr, host: String, why: String, origin: Option<Origin>) {
@@ -328,12 +300,5 @@ mod tests {
         scene.place((0..).map(PointId).zip(["c1_eth0", "rt_in0", "rt_out0", "sv_eth0"].map(point)));
         assert_eq!([0, 1, 3].map(|p| scene.host_of_point(PointId(p))), [Some("c1"), Some("rt"), None]);
         assert!(scene.same_host(PointId(1), PointId(2)) && !scene.same_host(PointId(0), PointId(1)));
-    }
-
-    #[test]
-    fn endings_and_folders_are_no_names() {
-        assert_eq!(point_of("a/rt_out0.pcap.gz"), "rt_out0");
-        assert_eq!(host_of("evidence/CHRONY/x.log"), None);
-        assert_eq!(host_of("x.log"), None);
     }
 }

@@ -1,0 +1,81 @@
+//! `ntpscope rows --summary`: what was read of each input, and how the offsets of each source lie.
+
+use super::plain;
+use crate::digest::Digest;
+use crate::scene::Scene;
+use std::fmt::Write;
+
+/// Two lines for each input, then one for each clock and source; `took_s` is the time to read each input.
+#[must_use]
+pub fn summary(scene: &Scene, took_s: &[f64], digest: &Digest) -> String {
+    let mut out = String::from("INPUTS\n");
+    for (input, took) in scene.inputs.iter().zip(took_s) {
+        let _ = writeln!(out, "{}", plain(&input.name));
+        let kind = if input.kind.is_empty() { "no evidence that is known" } else { &input.kind };
+        let _ = write!(out, "    {}", plain(kind));
+        if let Some(host) = &input.host {
+            let _ = write!(out, ", host {}", plain(host));
+        }
+        if let Some((first, last)) = input.span {
+            let _ = write!(out, ", {first} to {last}");
+        }
+        let _ = writeln!(out, "\n    {} rows, {} rejects, {took:.3} s", input.rows, input.rejected);
+        if let Some(trouble) = &input.trouble {
+            let _ = writeln!(out, "    {}", plain(trouble));
+        }
+    }
+    out.push_str(
+        "\nOFFSETS: reference - local, percentiles within one part in 128\n\
+         host     source                   rows     mean       sd       1%      50%      99%\n",
+    );
+    for (host, source, offsets) in digest.iter() {
+        let source = if source.is_empty() { "(its clock)" } else { source };
+        let _ = write!(out, "{:<8} {:<20} {:>8}", plain(host), plain(source), offsets.count);
+        let quantiles = [0.01, 0.5, 0.99].map(|share| offsets.quantiles_s.at(share));
+        for value in [Some(offsets.mean_s), offsets.deviation_s()].into_iter().chain(quantiles) {
+            let _ = write!(out, " {:>8}", value.map_or_else(|| "-".into(), engineering));
+        }
+        out.push('\n');
+    }
+    if digest.others > 0 {
+        let _ = writeln!(out, "{} rows of sources that were too many to be told apart", digest.others);
+    }
+    let sum = |of: fn(&crate::scene::Input) -> u64| scene.inputs.iter().map(of).sum::<u64>();
+    let _ = writeln!(
+        out,
+        "\n{} inputs, {} rows, {} rejects",
+        scene.inputs.len(),
+        sum(|input| input.rows),
+        sum(|input| input.rejected)
+    );
+    out
+}
+
+/// Seconds with three digits and a unit: `-12.3us`.
+fn engineering(seconds: f64) -> String {
+    let (scale, unit) = match seconds.abs() {
+        0.0 => return "0".into(),
+        size if size < 1e-6 => (1e9, "ns"),
+        size if size < 1e-3 => (1e6, "us"),
+        size if size < 1.0 => (1e3, "ms"),
+        _ => (1.0, "s"),
+    };
+    let value = seconds * scale;
+    let decimals = match value.abs() {
+        size if size >= 99.95 => 0,
+        size if size >= 9.995 => 1,
+        _ => 2,
+    };
+    format!("{value:.decimals$}{unit}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::engineering;
+
+    #[test]
+    fn seconds_have_three_digits_and_a_unit() {
+        let got = [0.0, -12.34e-6, 999.6e-9, 0.1239, -3.0, 86_400.0].map(engineering);
+        assert_eq!(got, ["0", "-12.3us", "1000ns", "124ms", "-3.00s", "86400s"]);
+    }
+}
