@@ -1,7 +1,7 @@
-//! `bench`: whole processes side by side on the same capture, with tshark as the yardstick.
+//! `bench`: whole processes side by side on the same files, with the tools that people use today as the yardstick.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::thread;
@@ -10,14 +10,18 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::steps::{run, shown};
-use crate::{cargo, on_path, release_binary, traffic};
+use crate::{answers, cargo, fleet, on_path, release_binary, traffic};
 
 const CAPTURE: &str = "benches/data/million.pcap";
 const PACKETS: usize = 1_000_000;
 
+/// 200 hosts, 30 days of `peerstats`; and the same, each file gzipped.
+const FLEET: &str = "benches/data/fleet";
+const FLEET_GZ: &str = "benches/data/fleet-gz";
+
 /// Runs of each process, unless asked for another number: the median of few is enough for what takes half a minute.
 const RUNS: u32 = 5;
-const TSHARK_RUNS: u32 = 3;
+const SLOW_RUNS: u32 = 3;
 
 /// Between two looks at a process: its memory is sampled, and its end noticed, this often.
 const SAMPLING: Duration = Duration::from_millis(1);
@@ -43,42 +47,76 @@ const TSHARK_FIELDS: [&str; 17] = [
     "ntp.delta_time",
 ];
 
-/// What `cargo xtask bench` does; `runs` is for each process, tshark included.
-pub fn bench(runs: Option<u32>) -> Result<ExitCode> {
+/// What `cargo xtask bench` does: one contest, or all; `runs` is for each process.
+pub fn bench(which: Option<&str>, runs: Option<u32>) -> Result<ExitCode> {
     run(&mut cargo("build --release --package ntpscope"))?;
-    make_capture(Path::new(CAPTURE))?;
+    if which != Some("fleet") {
+        make(Path::new(CAPTURE), &|unfinished| {
+            let mut out = BufWriter::new(File::create(unfinished)?);
+            traffic::write(&mut out, PACKETS)?;
+            Ok(out.flush()?)
+        })?;
+        contest(&format!("{CAPTURE}: {PACKETS} packets"), captures(), runs)?;
+    }
+    if which != Some("capture") {
+        make(Path::new(FLEET), &fleet::write)?;
+        make(Path::new(FLEET_GZ), &|unfinished| {
+            run(Command::new("cp").args(["-r", FLEET]).arg(unfinished))?;
+            run(Command::new("gzip").args(["-r", "-6"]).arg(unfinished)).map(|_| ())
+        })?;
+        let size = bytes_below(Path::new(FLEET))?;
+        contest(&format!("{FLEET}: {:.2} GB of peerstats", size as f64 / 1e9), fleets(), runs)?;
+        contest(&format!("{FLEET_GZ}: the same, gzipped"), packed_fleets(), runs)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
 
+fn captures() -> Vec<Contest> {
     let mut contests = vec![
-        Contest {
-            name: "ntpscope exchanges --summary",
-            command: ntpscope(&["exchanges", "--summary"]),
-            fine: &[0],
-            runs: runs.unwrap_or(RUNS),
-            measured: Vec::new(),
-        },
-        Contest {
-            name: "ntpscope diagnose",
-            command: ntpscope(&["diagnose"]),
-            // It ends with 1 when it claims a fault, and the capture has one.
-            fine: &[0, 1],
-            runs: runs.unwrap_or(RUNS),
-            measured: Vec::new(),
-        },
+        Contest::new("ntpscope exchanges --summary", ntpscope(&["exchanges", "--summary", CAPTURE])),
+        // It ends with 1 when it claims a fault, and the capture has one.
+        Contest { fine: &[0, 1], ..Contest::new("ntpscope diagnose", ntpscope(&["diagnose", CAPTURE])) },
     ];
     if on_path("tshark") {
-        contests.push(Contest {
-            name: "tshark -2 -T fields",
-            command: tshark(),
-            fine: &[0],
-            runs: runs.unwrap_or(TSHARK_RUNS),
-            measured: Vec::new(),
-        });
+        contests.push(Contest { runs: SLOW_RUNS, ..Contest::new("tshark -2 -T fields", tshark()) });
     } else {
         println!("skipped: tshark is not installed (apt-get install tshark)");
     }
+    contests
+}
 
-    // Warm the cache, then go round: what disturbs the machine for a while disturbs them all.
-    io::copy(&mut File::open(CAPTURE)?, &mut io::sink()).with_context(|| format!("read {CAPTURE}"))?;
+fn fleets() -> Vec<Contest> {
+    let mut contests = vec![
+        Contest::new("ntpscope rows --summary", ntpscope(&["rows", "--summary", FLEET])),
+        Contest::new("cat", shell(&format!("cat {FLEET}/*/* > /dev/null"))),
+        Contest::new("wc -l", shell(&format!("cat {FLEET}/*/* | wc -l"))),
+    ];
+    for (module, script) in [("duckdb", "benches/duckdb_offsets.py"), ("polars", "benches/polars_offsets.py")] {
+        if answers(Command::new("python3").args(["-c", &format!("import {module}")])) {
+            let mut python = Command::new("python3");
+            python.args([script, FLEET]);
+            contests.push(Contest::new(module, python));
+        } else {
+            println!("skipped: {module} is not installed (pip install {module})");
+        }
+    }
+    contests
+}
+
+fn packed_fleets() -> Vec<Contest> {
+    let counting = format!("zcat {FLEET_GZ}/*/* | awk '{{print $3}}' | sort | uniq -c | sort -rn");
+    vec![
+        Contest::new("ntpscope rows --summary", ntpscope(&["rows", "--summary", FLEET_GZ])),
+        Contest { runs: SLOW_RUNS, ..Contest::new("zcat | awk | sort | uniq -c", shell(&counting)) },
+    ]
+}
+
+/// Runs all in turn: what disturbs the machine for a while disturbs them all. The first round warms the cache.
+fn contest(about: &str, mut contests: Vec<Contest>, runs: Option<u32>) -> Result<()> {
+    for contest in &mut contests {
+        contest.runs = runs.unwrap_or(contest.runs);
+        contest.run()?;
+    }
     for round in 0..contests.iter().map(|contest| contest.runs).max().unwrap_or(0) {
         for contest in contests.iter_mut().filter(|contest| round < contest.runs) {
             let measured = contest.run()?;
@@ -86,13 +124,19 @@ pub fn bench(runs: Option<u32>) -> Result<ExitCode> {
             contest.measured.push(measured);
         }
     }
-    print_table(&contests);
-    Ok(ExitCode::SUCCESS)
+    print_table(about, &contests);
+    Ok(())
 }
 
-fn ntpscope(verb: &[&str]) -> Command {
+fn ntpscope(arguments: &[&str]) -> Command {
     let mut command = Command::new(release_binary());
-    command.args(verb).arg(CAPTURE);
+    command.args(arguments);
+    command
+}
+
+fn shell(line: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", line]);
     command
 }
 
@@ -103,8 +147,8 @@ fn tshark() -> Command {
     command
 }
 
-/// Writes the capture unless it's there. It gets its name when it is whole.
-fn make_capture(path: &Path) -> Result<()> {
+/// Makes a file or folder unless it's there. It gets its name when it is whole.
+fn make(path: &Path, write: &dyn Fn(&Path) -> Result<()>) -> Result<()> {
     if path.exists() {
         return Ok(());
     }
@@ -113,10 +157,17 @@ fn make_capture(path: &Path) -> Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
     }
-    let mut out = BufWriter::new(File::create(&unfinished).with_context(|| format!("write {}", unfinished.display()))?);
-    traffic::write(&mut out, PACKETS)?;
-    out.flush()?;
+    write(&unfinished).with_context(|| format!("write {}", unfinished.display()))?;
     fs::rename(&unfinished, path).with_context(|| format!("write {}", path.display()))
+}
+
+fn bytes_below(folder: &Path) -> Result<u64> {
+    let mut sum = 0;
+    for entry in fs::read_dir(folder).with_context(|| format!("list {}", folder.display()))? {
+        let entry = entry?;
+        sum += if entry.file_type()?.is_dir() { bytes_below(&entry.path())? } else { entry.metadata()?.len() };
+    }
+    Ok(sum)
 }
 
 /// One of the processes that are compared.
@@ -130,6 +181,10 @@ struct Contest {
 }
 
 impl Contest {
+    fn new(name: &'static str, command: Command) -> Contest {
+        Contest { name, command, fine: &[0], runs: RUNS, measured: Vec::new() }
+    }
+
     /// Runs the process to its end with its output thrown away.
     fn run(&mut self) -> Result<Measured> {
         let start = Instant::now();
@@ -184,11 +239,9 @@ impl Memory {
     }
 }
 
-fn print_table(contests: &[Contest]) {
+fn print_table(about: &str, contests: &[Contest]) {
     let threads = thread::available_parallelism().map_or(1, usize::from);
-    println!(
-        "\n{CAPTURE}: {PACKETS} packets, warm cache, {threads} threads, median of the runs, peak memory of all runs"
-    );
+    println!("\n{about}; warm cache, {threads} threads, median of the runs, peak memory of all runs");
     println!("{:<30} {:>4} {:>9} {:>7} {:>10} {:>14}", "", "runs", "seconds", "ratio", "peak MiB", "anonymous MiB");
     let first = contests.first().map_or(0.0, |contest| median(&contest.measured));
     for contest in contests {

@@ -1,6 +1,7 @@
 //! The workbench around the product: `cargo xtask test | lint | bench | fuzz`, what people and CI both run.
 
 mod bench;
+mod fleet;
 mod fuzz;
 mod steps;
 mod test;
@@ -17,7 +18,9 @@ usage: cargo xtask COMMAND
 
   test                       everything that a change must pass, with a summary at the end
   lint                       the part of it that only reads the code: format, clippy, licences
-  bench [--runs N]           time and memory beside tshark, on a generated capture of a million packets
+  bench [capture|fleet] [--runs N]
+                             time and memory beside tshark, on a generated capture of a million packets; beside cat, wc,
+                             DuckDB, Polars and awk, on the generated peerstats of 200 hosts over 30 days
   fuzz [TARGET] [--runs N]   each target in fuzz/, or one of them, for N inputs";
 
 fn main() -> Result<ExitCode> {
@@ -29,8 +32,10 @@ fn main() -> Result<ExitCode> {
     match args.as_slice() {
         ["test"] => Ok(test::test()),
         ["lint"] => Ok(test::lint()),
-        ["bench"] => bench::bench(None),
-        ["bench", "--runs", runs] => bench::bench(Some(count(runs)?)),
+        ["bench"] => bench::bench(None, None),
+        ["bench", "--runs", runs] => bench::bench(None, Some(count(runs)?)),
+        ["bench", which @ ("capture" | "fleet")] => bench::bench(Some(which), None),
+        ["bench", which @ ("capture" | "fleet"), "--runs", runs] => bench::bench(Some(which), Some(count(runs)?)),
         ["fuzz"] => fuzz::fuzz(None, None),
         ["fuzz", "--runs", runs] => fuzz::fuzz(None, Some(count(runs)?)),
         ["fuzz", target] => fuzz::fuzz(Some(target), None),
