@@ -120,7 +120,7 @@ impl TextReader {
 
     /// Reads the next line (without its `\n`), and says what it did not understand.
     ///
-    /// Blank lines, comments and a shell prompt with its command are nobody's and no reject.
+    /// Blank lines, comments, a rule, a bare count and a shell prompt with its command are nobody's and no reject.
     pub fn line(&mut self, bytes: &[u8], rows: &mut dyn FnMut(Row<'_>)) -> Option<Reject> {
         self.line = self.line.saturating_add(1);
         let place = Place::Line(self.line);
@@ -160,7 +160,9 @@ impl TextReader {
             };
         }
         let bare = line.text.trim_start();
-        let idle = bare.is_empty() || bare.starts_with(['#', ';', '!', '$', '%']) || is_prompt(bare);
+        let comment = bare.is_empty() || bare.starts_with(['#', ';', '!', '$', '%']);
+        // A rule stands above the headers of chronyd's logs, a count above the samples of its older dumps.
+        let idle = comment || is_prompt(bare) || is_rule(bare) || chrony_logs::is_count(bare);
         if idle {
             return None;
         }
