@@ -120,7 +120,7 @@ impl TextReader {
 
     /// Reads the next line (without its `\n`), and says what it did not understand.
     ///
-    /// Blank lines, comments, a rule, a bare count and a shell prompt with its command are nobody's and no reject.
+    /// Blank lines, comments, a rule, a file's title, a bare count and a shell prompt with its command are nobody's and no reject.
     pub fn line(&mut self, bytes: &[u8], rows: &mut dyn FnMut(Row<'_>)) -> Option<Reject> {
         self.line = self.line.saturating_add(1);
         let place = Place::Line(self.line);
@@ -162,7 +162,9 @@ impl TextReader {
         let bare = line.text.trim_start();
         let comment = bare.is_empty() || bare.starts_with(['#', ';', '!', '$', '%']);
         // A rule stands above the headers of chronyd's logs, a count above the samples of its older dumps.
-        let idle = comment || is_prompt(bare) || is_rule(bare) || chrony_logs::is_count(bare);
+        // `==> tracking.log <==` stands between files that `head` and `tail` print.
+        let title = bare.starts_with("==> ") && bare.ends_with(" <==");
+        let idle = comment || title || is_prompt(bare) || is_rule(bare) || chrony_logs::is_count(bare);
         if idle {
             return None;
         }

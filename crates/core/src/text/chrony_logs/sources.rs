@@ -2,6 +2,10 @@
 
 use super::{Fields, PPM, finite, leap, turned};
 use crate::model::{Peer, Row};
+use std::ops::RangeInclusive;
+
+/// The exponents that chronyd takes (`MIN_POLL` and `MAX_POLL` in `ntp_core.c`).
+const POLLS: RangeInclusive<i8> = -7..=24;
 
 /// `measurements.log`: a row for each reply that was valid, or for each at all (`log rawmeasurements`).
 ///
@@ -13,7 +17,7 @@ pub fn measurement(mut fields: Fields<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Opt
     fields.leap()?;
     let stratum = fields.whole::<u8>()?;
     let accepted = passed(&mut fields)?;
-    let own_poll = fields.whole::<i8>()?;
+    let own_poll = fields.whole::<i8>().filter(|log| POLLS.contains(log))?;
     let _source_poll = fields.whole::<i16>()?;
     // The score was a whole number until chrony 1.24.
     let _score = fields.whole::<f32>()?;
