@@ -120,7 +120,8 @@ impl TextReader {
 
     /// Reads the next line (without its `\n`), and says what it did not understand.
     ///
-    /// Blank lines, comments, a rule, a file's title, a bare count and a shell prompt with its command are nobody's and no reject.
+    /// Blank lines, comments, a rule, a file's title, a bare count and a shell prompt with its command are nobody's and
+    /// no reject.
     pub fn line(&mut self, bytes: &[u8], rows: &mut dyn FnMut(Row<'_>)) -> Option<Reject> {
         self.line = self.line.saturating_add(1);
         let place = Place::Line(self.line);

@@ -8,9 +8,9 @@ const NO_SKEW_PPM: f64 = 1e6;
 
 /// `tracking.log`: the clock at every update, and when no source can be followed any more.
 ///
-/// `2     -3.541      0.075 -8.621e-06 N  2  2.940e-03 -2.084e-04  1.534e-02  3.472e-04  8.304e-03`: stratum, frequency,
-/// skew, offset; since chrony 1.27 leap; since 1.29 sources combined, the offset's standard deviation, correction still
-/// to be made; since 3.2 delay and dispersion of the root, largest error since the last update.
+/// `2     -3.541      0.075 -8.621e-06 N  2  2.940e-03 -2.084e-04  1.534e-02  3.472e-04  8.304e-03`: stratum,
+/// frequency, skew, offset; since chrony 1.27 leap; since 1.29 sources combined, the offset's standard deviation,
+/// correction still to be made; since 3.2 delay and dispersion of the root, largest error since the last update.
 pub fn tracking(mut fields: Fields<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Option<()> {
     let source = fields.source()?;
     let stratum = fields.whole::<u8>().filter(|stratum| *stratum <= 16)?;
@@ -70,8 +70,8 @@ pub fn temperature(mut fields: Fields<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Opt
     })
 }
 
-/// `rtc.log`: `-0.037360 1       -0.037434       -37.948  12   5  120`: how far the real-time clock is ahead of the system
-/// clock, whether what follows is known, the same by regression, its gain, samples, runs, interval.
+/// `rtc.log`: `-0.037360 1       -0.037434       -37.948  12   5  120`: how far the real-time clock is ahead of the
+/// system clock, whether what follows is known, the same by regression, its gain, samples, runs, interval.
 pub fn real_time_clock(mut fields: Fields<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Option<()> {
     let fast = fields.fixed(6)?;
     let _known = fields.words.next().filter(|known| matches!(*known, "0" | "1"))?;
@@ -87,8 +87,8 @@ mod tests {
 
     #[test]
     fn a_clock_that_runs_fast_has_a_negative_offset_and_frequency() {
-        // Recorded in cases/b01_healthy/h5, where ntpd found -12.535 ppm for an oscillator of the same kind. chronyd's own
-        // measurement of that second says +2.875e-04, reference - local.
+        // Recorded in cases/b01_healthy/h5, where ntpd found -12.535 ppm for an oscillator of the same kind.
+        // chronyd's own measurement of that second says +2.875e-04, reference - local.
         let text = "2027-01-06 23:51:09 192.168.123.1    2     11.172      0.156 -2.596e-04 N  1  5.214e-05  1.292e-05  \
             2.030e-03  5.265e-05  2.440e-03";
         let want = "clock time=2027-01-06T23:51:09Z source=192.168.123.1 stratum=2 leap=0 offset_s=0.0002596 \

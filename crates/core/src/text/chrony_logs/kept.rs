@@ -118,9 +118,11 @@ struct Sample {
 }
 
 impl Sample {
-    /// `1795339480.668785136`, offset with later corrections, offset, delay, dispersion, delay and dispersion to the root.
+    /// `1795339480.668785136`, offset with later corrections, offset, delay, dispersion, delay and dispersion to the
+    /// root.
     ///
-    /// Until chrony 4.0 `5868296e 00026e8d` for seconds and microseconds; then a weight of 1 and the stratum stand last.
+    /// Until chrony 4.0 `5868296e 00026e8d` for seconds and microseconds; then a weight of 1 and the stratum stand
+    /// last.
     fn of(text: &str) -> Option<Self> {
         let mut words = Words::of(text);
         let first = words.next()?;
@@ -162,8 +164,11 @@ impl Sample {
     }
 }
 
+/// Reads the one line of a file; `None` where it is another's.
+type OneLine = fn(Line<'_>, &mut dyn FnMut(Row<'_>)) -> Option<()>;
+
 /// A file of one line.
-struct Once(fn(Line<'_>, &mut dyn FnMut(Row<'_>)) -> Option<()>);
+struct Once(OneLine);
 
 impl Block for Once {
     fn line(&mut self, line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {

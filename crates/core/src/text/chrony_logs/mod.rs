@@ -4,8 +4,8 @@
 //! own shape. Columns are those that chrony 1.20 to 4.8 print (chrony.conf(5), `log`); `reference.c`, `ntp_core.c`,
 //! `sourcestats.c`, `sources.c`, `refclock.c`, `tempcomp.c` and `rtc_linux.c` print them.
 //!
-//! Signs differ from log to log: measurements and reference clocks are reference − local as here, statistics, tracking,
-//! dumps and the drift file are local − reference and turned.
+//! Signs differ from log to log: measurements and reference clocks are reference − local as here, statistics,
+//! tracking, dumps and the drift file are local − reference and turned.
 
 mod clocks;
 mod kept;

@@ -9,9 +9,9 @@ const POLLS: RangeInclusive<i8> = -7..=24;
 
 /// `measurements.log`: a row for each reply that was valid, or for each at all (`log rawmeasurements`).
 ///
-/// `N  2 111 111 1111   6  6 1.00 -1.636e-05  3.586e-05  8.401e-06  0.000e+00  0.000e+00 C0000201 4B K K`: leap, stratum,
-/// tests, own poll, source's poll, score, offset, delay, dispersion, and those of the source's root; since chrony 3.0
-/// the source's reference id, mode, and who took the stamps.
+/// `N  2 111 111 1111   6  6 1.00 -1.636e-05  3.586e-05  8.401e-06  0.000e+00  0.000e+00 C0000201 4B K K`: leap,
+/// stratum, tests, own poll, source's poll, score, offset, delay, dispersion, and those of the source's root; since
+/// chrony 3.0 the source's reference id, mode, and who took the stamps.
 pub fn measurement(mut fields: Fields<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Option<()> {
     let source = fields.source()?;
     fields.leap()?;
@@ -85,8 +85,9 @@ pub fn statistics(mut fields: Fields<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Opti
 
 /// `selection.log`, since chrony 4.3: every source at each selection.
 ///
-/// `* -----  377  1.00  4.228e+01 -1.575e-04  1.239e-04`: state, effective options, reach, score, seconds since the last
-/// sample, and the interval of its offset. That is not given as an offset: the same sample comes back at each selection.
+/// `* -----  377  1.00  4.228e+01 -1.575e-04  1.239e-04`: state, effective options, reach, score, seconds since the
+/// last sample, and the interval of its offset. That is not given as an offset: the same sample comes back at each
+/// selection.
 pub fn selection(mut fields: Fields<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Option<()> {
     let source = fields.source()?;
     let mut state = fields.words.next()?.chars();
@@ -103,8 +104,9 @@ pub fn selection(mut fields: Fields<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Optio
 
 /// `refclocks.log`: what a driver reads, and what its filter makes of it.
 ///
-/// `7 N 1  4.900000e-07 -6.741777e-07  1.000e-06`: number of the read in this poll, leap, whether it is a pulse, offset
-/// as read, offset with corrections, since chrony 1.25 a dispersion. Only three columns of a filtered sample are not `-`.
+/// `7 N 1  4.900000e-07 -6.741777e-07  1.000e-06`: number of the read in this poll, leap, whether it is a pulse,
+/// offset as read, offset with corrections, since chrony 1.25 a dispersion. Only three columns of a filtered sample
+/// are not `-`.
 pub fn refclock(mut fields: Fields<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Option<()> {
     let source = fields.source()?;
     let read = fields.words.next()?;
