@@ -441,6 +441,8 @@ pub enum Daemon {
     NtpdRs,
     /// systemd-timesyncd.
     Timesyncd,
+    /// A router or switch: the words after `ntp`.
+    Router,
 }
 
 /// Counters that daemons keep, by one name whoever prints them.

@@ -324,6 +324,7 @@ impl Daemon {
             Daemon::Chrony => "chronyd",
             Daemon::NtpdRs => "ntpd-rs",
             Daemon::Timesyncd => "systemd-timesyncd",
+            Daemon::Router => "router",
         }
     }
 }

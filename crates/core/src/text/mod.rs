@@ -189,10 +189,11 @@ impl TextReader {
 
 /// A prompt with a command, as people paste them: `[root@host ~]# ntpq -p`, `user@host:~$ chronyc sources`, `ntpq> pe`.
 pub(crate) fn is_prompt(line: &str) -> bool {
-    line.split_once(['#', '$', '>']).is_some_and(|(before, after)| {
-        let asks = before.contains('@') || matches!(before, "ntpq" | "chronyc");
-        asks && (after.is_empty() || after.starts_with(' '))
-    })
+    router::prompt(line).is_some()
+        || line.split_once(['#', '$', '>']).is_some_and(|(before, after)| {
+            let asks = before.contains('@') || matches!(before, "ntpq" | "chronyc");
+            asks && (after.is_empty() || after.starts_with(' '))
+        })
 }
 
 /// A line that only rules a table off: `====`, `----`.
