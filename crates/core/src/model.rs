@@ -82,6 +82,16 @@ impl<'a> Row<'a> {
             Row::Event(row) => row.at,
         }
     }
+
+    /// The same, to be changed.
+    pub fn at_mut(&mut self) -> &mut At<'a> {
+        match self {
+            Row::Clock(row) => &mut row.at,
+            Row::Peer(row) => &mut row.at,
+            Row::Packet(row) => &mut row.at,
+            Row::Event(row) => &mut row.at,
+        }
+    }
 }
 
 /// The state of a clock's discipline: `loopstats`, `tracking.log`, `chronyc tracking`, a drift file.

@@ -109,13 +109,15 @@ pub struct TextReader {
     pub forms: Vec<&'static str>,
     /// Lines that no reader knew, before the first that one did.
     strange: u32,
+    /// The host that the last prompt of a router named.
+    host: String,
 }
 
 impl TextReader {
     /// A reader at the first line of `input`, which was last written at `written`.
     #[must_use]
     pub fn new(input: InputId, written: Time) -> Self {
-        TextReader { input, written, line: 0, block: None, forms: Vec::new(), strange: 0 }
+        TextReader { input, written, line: 0, block: None, forms: Vec::new(), strange: 0, host: String::new() }
     }
 
     /// Reads the next line (without its `\n`), and says what it did not understand.
@@ -141,19 +143,23 @@ impl TextReader {
 
     fn piece(&mut self, text: &str, place: Place, rows: &mut dyn FnMut(Row<'_>)) -> Option<String> {
         let line = Line { at: At::origin(Origin { input: self.input, place }), text, written: self.written };
+        let host = &self.host;
         if let Some(block) = &mut self.block {
-            match block.line(line, rows) {
+            match block.line(line, &mut |row| rows(of_host(row, host))) {
                 Taken::Yes => return None,
                 Taken::Rejected(reason) => return Some(reason),
                 Taken::No => self.end(rows),
             }
+        }
+        if let Some((named, _)) = router::prompt(text) {
+            named.clone_into(&mut self.host);
         }
         if let Some(form) = forms().find(|form| (form.opens)(line.text)) {
             if !self.forms.contains(&form.name) {
                 self.forms.push(form.name);
             }
             let mut block = (form.block)();
-            let taken = block.line(line, rows);
+            let taken = block.line(line, &mut |row| rows(of_host(row, &self.host)));
             self.block = Some(block);
             return match taken {
                 Taken::Rejected(reason) => Some(reason),
@@ -176,7 +182,7 @@ impl TextReader {
     /// Gives the rows that waited for more lines, at the end of the text.
     pub fn end(&mut self, rows: &mut dyn FnMut(Row<'_>)) {
         if let Some(mut block) = self.block.take() {
-            block.end(rows);
+            block.end(&mut |row| rows(of_host(row, &self.host)));
         }
     }
 
@@ -185,6 +191,15 @@ impl TextReader {
     pub fn is_hopeless(&self) -> bool {
         self.strange >= MOST_STRANGE
     }
+}
+
+/// The row, of the host that a prompt named, where its text does not name another.
+fn of_host<'a>(mut row: Row<'a>, host: &'a str) -> Row<'a> {
+    if !host.is_empty() {
+        let at = row.at_mut();
+        at.host = if at.host.is_empty() { host } else { at.host };
+    }
+    row
 }
 
 /// A prompt with a command, as people paste them: `[root@host ~]# ntpq -p`, `user@host:~$ chronyc sources`, `ntpq> pe`.

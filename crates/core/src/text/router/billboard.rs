@@ -10,7 +10,7 @@ use crate::text::{Block, Form, Line, Taken, is_rule};
 /// `show ntp associations` of Cisco's IOS, IOS-XE, IOS-XR and ASA, of Brocade's FastIron and Dell's OS9.
 pub const ASSOCIATIONS: Form = Form {
     name: "show ntp associations",
-    opens: |line| super::asked(line, COMMANDS).is_some() || is_header(line),
+    opens: |line| super::asked(line, COMMANDS) || is_header(line),
     block: || Answer::to(COMMANDS, Associations::default()),
 };
 

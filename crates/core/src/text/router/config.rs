@@ -10,7 +10,7 @@ use crate::text::{Block, Form, Line, Taken};
 /// NTP in a router's configuration.
 pub const COMMANDS: Form = Form {
     name: "router configuration",
-    opens: |line| super::asked(line, ASK).is_some() || stanza(line).is_some() || directive(line).is_some(),
+    opens: |line| super::asked(line, ASK) || stanza(line).is_some() || directive(line).is_some(),
     block: || Answer::to(ASK, Lines::default()),
 };
 

@@ -13,7 +13,7 @@ use crate::text::{Block, Form, Line, Taken};
 /// `show ntp associations detail`.
 pub const ASSOCIATIONS_DETAIL: Form = Form {
     name: "show ntp associations detail",
-    opens: |line| super::asked(line, COMMANDS).is_some() || first_line(line).is_some(),
+    opens: |line| super::asked(line, COMMANDS) || first_line(line).is_some(),
     block: || Answer::to(COMMANDS, Pages::default()),
 };
 
@@ -150,7 +150,7 @@ impl Block for Pages {
             let Some((label, field, value)) = known else { continue };
             met = true;
             if page.field(*field, value.trim(), line, rows).is_none() {
-                return Taken::Rejected(format!("{label}has no number: `{}`", value.trim()));
+                return Taken::Rejected(format!("{label}`{}` is not a number that it can have", value.trim()));
             }
         }
         if met { Taken::Yes } else { Taken::No }
@@ -201,5 +201,47 @@ impl Page {
             Field::Known => {}
         }
         Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::text::tests::{peers, variables};
+
+    #[test]
+    fn an_offset_is_what_the_time_stamps_of_the_page_give() {
+        // The numbers that Cisco's manual prints for one source; see the head of this file.
+        let page = "192.0.2.2 configured, insane, invalid, stratum 5\n\
+                    root delay 137.77 msec, root disp 142.75, reach 376, sync dist 215.363\n\
+                    delay 4.23 msec, offset -8.587 msec, dispersion 1.62\n\
+                    org time AFE252E2.3AC0E887 (00:12:34.229 PDT Mon Jul 5 1993)\n\
+                    rcv time AFE252E2.3D7E464D (00:12:34.240 PDT Mon Jul 5 1993)\n";
+        let fraction = |name: &str| {
+            let said = variables(page).into_iter().find(|said| said.contains(&format!("name={name} ")));
+            let (_, hex) =
+                said.expect("the stamp").rsplit_once('.').map(|(a, b)| (a.len(), b.to_owned())).expect("a dot");
+            f64::from(u32::from_str_radix(&hex, 16).expect("hex")) / f64::from(u32::MAX)
+        };
+        // T3 − T4 + delay/2, of a request that takes as long as its answer.
+        let measured = fraction("org") - fraction("rec") + 0.004_23 / 2.0;
+        assert!((measured - -0.0085).abs() < 0.0002, "{measured}");
+        assert_eq!(
+            peers(page),
+            ["source=192.0.2.2 accepted=false stratum=5 reach=376 offset_s=-0.008587 delay_s=0.00423 \
+              dispersion_s=0.00162 root_delay_s=0.13777 root_dispersion_s=0.14275"]
+        );
+    }
+
+    #[test]
+    fn marks_are_printed_or_follow_from_the_states() {
+        let tallies = [
+            ("configured, ipv4, authenticated ('x' falsetick), sane, valid", Some('x')),
+            ("configured, our_master, sane, valid", Some('*')),
+            ("configured, selected, sane, valid", Some('+')),
+            ("configured, candidate, sane, valid", None),
+        ];
+        for (states, tally) in tallies {
+            assert_eq!(super::tally(states), tally, "{states}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use crate::text::{Block, Form, Line, Taken};
 
 /// Junos' `show ntp status` until ntpd 4.2.0 was replaced: ntpq's variables of the system without `associd=` before.
 pub const JUNOS: Form =
-    Form { name: "show ntp status (Junos)", opens: |line| is_status(line), block: || Box::new(Junos) };
+    Form { name: "show ntp status (Junos)", opens: |line| is_status(line), block: || Box::new(Junos::default()) };
 
 /// `status=0644 leap_none, sync_ntp, 4 events, event_peer/strat_chg,`
 fn is_status(line: &str) -> bool {
@@ -17,11 +17,19 @@ fn is_status(line: &str) -> bool {
     })
 }
 
-struct Junos;
+#[derive(Default)]
+struct Junos {
+    open: Option<(String, Clock<'static>)>,
+}
 
 impl Block for Junos {
     fn line(&mut self, line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
-        let mut met = is_status(line.text);
+        if is_status(line.text) {
+            self.end(rows);
+            self.open = Some((String::new(), Clock::new(kept(line.at))));
+        }
+        let Some((source, clock)) = &mut self.open else { return Taken::No };
+        let mut met = false;
         let mut quoted = false;
         let items = line.text.split(|c| {
             quoted ^= c == '"';
@@ -41,8 +49,29 @@ impl Block for Junos {
             };
             variable(rows, line.at, "", name, value);
             met = true;
+            let number = leading(value);
+            // ntpd's own units and signs: milliseconds, reference − local.
+            match name {
+                "leap" => clock.leap = u8::from_str_radix(value, 2).ok().filter(|leap| *leap <= 3),
+                "stratum" => clock.stratum = stratum(value),
+                "refid" => value.clone_into(source),
+                "offset" => clock.offset_s = number.map(|ms| ms / 1e3),
+                "jitter" => clock.jitter_s = number.map(|ms| ms / 1e3),
+                "rootdelay" => clock.root_delay_s = number.map(|ms| ms / 1e3),
+                "rootdispersion" => clock.root_dispersion_s = number.map(|ms| ms / 1e3),
+                "frequency" => clock.frequency_ppm = number,
+                "stability" => clock.wander_ppm = number,
+                "poll" => clock.poll_s = number.filter(|log| (0.0..=17.0).contains(log)).map(f64::exp2),
+                _ => {}
+            }
         }
         if met { Taken::Yes } else { Taken::No }
+    }
+
+    fn end(&mut self, rows: &mut dyn FnMut(Row<'_>)) {
+        if let Some((source, clock)) = self.open.take() {
+            rows(Row::Clock(Clock { source: &source, ..clock }));
+        }
     }
 }
 
@@ -105,8 +134,7 @@ impl Block for Ntpstat {
 pub const FORTIOS: Form = Form {
     name: "diagnose sys ntp status",
     opens: |line| {
-        super::asked(line, ASK_FORTIOS).is_some()
-            || line.trim_start().starts_with("synchronized: ") && line.contains("ntpsync: ")
+        super::asked(line, ASK_FORTIOS) || line.trim_start().starts_with("synchronized: ") && line.contains("ntpsync: ")
     },
     block: || Answer::to(ASK_FORTIOS, Fortios::default()),
 };

@@ -7,7 +7,7 @@ use crate::text::{Block, Form, Line, Taken};
 /// `show ntp servers`: what is configured.
 pub const SERVERS: Form = Form {
     name: "show ntp servers (Gaia)",
-    opens: |line| super::asked(line, ASK_SERVERS).is_some() || is_header(line),
+    opens: |line| super::asked(line, ASK_SERVERS) || is_header(line),
     block: || Answer::to(ASK_SERVERS, Servers),
 };
 
@@ -44,7 +44,7 @@ impl Block for Servers {
 /// without its command.
 pub const CURRENT: Form = Form {
     name: "show ntp current (Gaia)",
-    opens: |line| super::asked(line, ASK_CURRENT).is_some() || state(line).is_some(),
+    opens: |line| super::asked(line, ASK_CURRENT) || state(line).is_some(),
     block: || Answer::to(ASK_CURRENT, Current),
 };
 

@@ -2,8 +2,8 @@
 //! Huawei's VRP and H3C's Comware; Aruba's AOS-CX, Check Point's Gaia, Nokia's SR OS, OneAccess' OneOS, Fortinet's
 //! FortiOS, Palo Alto's PAN-OS; Junos and Arista's EOS where they do not run ntpq.
 //!
-//! What a command prints seldom says whose it is, but the prompt before it does. So a form begins with the command, or
-//! with the first line of what it prints; rows after a prompt bear the host that it names.
+//! What a command prints seldom says whose it is, but the prompt before it does: see [`prompt`]. A form begins with its
+//! command, or with the first line of what that prints.
 
 mod billboard;
 mod config;
@@ -53,24 +53,29 @@ pub(super) fn prompt(line: &str) -> Option<(&str, &str)> {
         Some(inside) => inside.split_once(']')?,
         None => bare.strip_prefix('<').unwrap_or(bare).split_once(['#', '>'])?,
     };
+    // FortiOS: `FW1 # diagnose …`.
+    let before = if after.trim().is_empty() { before } else { before.trim_end() };
     let named = before.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '*')
         && before.len() <= 64
         && before.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:/()@~*".contains(&b));
     let after = after.trim();
+    // VRP and Comware know `display` only, and so are told from a page's `<td>show`.
+    let bracketed = bare.starts_with(['<', '[']);
     let asks = match after.split_ascii_whitespace().next() {
-        Some(word) => ASKING.contains(&word),
-        None => bare.starts_with(|c: char| c.is_ascii_alphanumeric()),
+        Some(word) => ASKING.contains(&word) && (!bracketed || word.starts_with('d')),
+        None => !bracketed,
     };
     // `RP/0/RP0/CPU0:core`, `admin@edge1`, and `R1(config)`.
     let host = before.rsplit([':', '@']).next()?.split('(').next()?;
-    (named && asks && !host.is_empty()).then_some((host, after))
+    let named = named && host.starts_with(|c: char| c.is_ascii_alphanumeric());
+    (named && asks).then_some((host, after))
 }
 
-/// Whether a line asks one of `commands`, and at which host, where a prompt names one.
+/// Whether a line asks one of `commands`.
 ///
 /// Behind a prompt words may be cut short, as every such command line allows, and more may follow; without one the
 /// whole line must be the command, because people write of commands too.
-fn asked<'a>(line: &'a str, commands: &[&str]) -> Option<&'a str> {
+fn asked(line: &str, commands: &[&str]) -> bool {
     let (host, command) = prompt(line).unwrap_or(("", line.trim()));
     let fits = |wanted: &&str| {
         if host.is_empty() {
@@ -79,13 +84,12 @@ fn asked<'a>(line: &'a str, commands: &[&str]) -> Option<&'a str> {
         let mut words = command.split_ascii_whitespace().skip_while(|word| *word == "do");
         wanted.split(' ').all(|whole| words.next().is_some_and(|word| word.len() >= 2 && whole.starts_with(word)))
     };
-    commands.iter().any(|command| fits(&command)).then_some(host)
+    commands.iter().any(|command| fits(command))
 }
 
 /// A block behind its command: it takes the prompt, what IOS prints before any answer, and then what `inner` takes.
 struct Answer {
     commands: &'static [&'static str],
-    host: String,
     /// When the command was given, where IOS says so (`terminal exec prompt timestamp`) in universal time.
     time: Option<Time>,
     /// Whether nothing of the answer was met yet.
@@ -95,36 +99,14 @@ struct Answer {
 
 impl Answer {
     fn to(commands: &'static [&'static str], inner: impl Block + 'static) -> Box<dyn Block> {
-        Box::new(Answer { commands, host: String::new(), time: None, waiting: true, inner: Box::new(inner) })
-    }
-
-    /// Does `work` with the inner block, and gives its rows the host and time of the prompt.
-    fn inside<T>(
-        &mut self,
-        rows: &mut dyn FnMut(Row<'_>),
-        work: impl FnOnce(&mut dyn Block, &mut dyn FnMut(Row<'_>)) -> T,
-    ) -> T {
-        let (host, time) = (self.host.as_str(), self.time);
-        work(self.inner.as_mut(), &mut |row| {
-            let mut row = row;
-            let at = match &mut row {
-                Row::Clock(row) => &mut row.at,
-                Row::Peer(row) => &mut row.at,
-                Row::Packet(row) => &mut row.at,
-                Row::Event(row) => &mut row.at,
-            };
-            at.host = host;
-            at.time = at.time.or(time);
-            rows(row);
-        })
+        Box::new(Answer { commands, time: None, waiting: true, inner: Box::new(inner) })
     }
 }
 
 impl Block for Answer {
     fn line(&mut self, line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
-        if let Some(host) = asked(line.text, self.commands) {
+        if asked(line.text, self.commands) {
             self.end(rows);
-            host.clone_into(&mut self.host);
             (self.time, self.waiting) = (None, true);
             return Taken::Yes;
         }
@@ -136,11 +118,11 @@ impl Block for Answer {
             return Taken::Yes;
         }
         self.waiting = false;
-        self.inside(rows, |inner, rows| inner.line(line, rows))
+        self.inner.line(Line { at: At { time: self.time, ..line.at }, ..line }, rows)
     }
 
     fn end(&mut self, rows: &mut dyn FnMut(Row<'_>)) {
-        self.inside(rows, |inner, rows| inner.end(rows));
+        self.inner.end(rows);
     }
 }
 
@@ -226,7 +208,7 @@ fn gauge(rows: &mut dyn FnMut(Row<'_>), at: At<'_>, of: &str, name: &'static str
     rows(Row::Event(Event { at, what: What::Gauge { of, name, value } }));
 }
 
-/// An origin and a time that outlive the line: of rows that need more lines. The host is the [`Answer`]'s to give.
+/// An origin and a time that outlive the line: of rows that need more lines. The prompt gives the host.
 fn kept(at: At<'_>) -> At<'static> {
     At { origin: at.origin, time: at.time, host: "" }
 }
@@ -235,4 +217,43 @@ fn kept(at: At<'_>) -> At<'static> {
 fn is_source(word: &str) -> bool {
     let byte = |b: u8| b.is_ascii_alphanumeric() || b"-._:%()".contains(&b);
     word.len() >= 2 && word.contains(['.', ':', '(']) && word.bytes().all(byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{peers, read};
+    use super::{asked, prompt, universal};
+
+    #[test]
+    fn prompts_name_their_host_and_prose_is_none() {
+        assert_eq!(prompt("RP/0/RP0/CPU0:core#show ntp status"), Some(("core", "show ntp status")));
+        assert_eq!(prompt("<Sysname> display clock"), Some(("Sysname", "display clock")));
+        assert_eq!(prompt("R1(config)#do show clock"), Some(("R1", "do show clock")));
+        assert_eq!(prompt("FW1 # diagnose sys ntp status"), Some(("FW1", "diagnose sys ntp status")));
+        assert_eq!(prompt("R1#"), Some(("R1", "")));
+        for line in
+            ["# show ntp status", "server 192.0.2.1 # show", "<td>", "<td>show", "a > b", "[ntp] x", "root@h:~#"]
+        {
+            assert_eq!(prompt(line), None, "{line}");
+        }
+        assert!(asked("R1#sh ntp stat | include clock", &["show ntp status"]));
+        assert!(!asked("show ntp status shows the status", &["show ntp status"]));
+    }
+
+    #[test]
+    fn a_host_lasts_from_its_prompt_to_the_next() {
+        let text = "a1#show ntp associations\n  address  ref clock  st  when  poll reach  delay  offset   disp\n\
+                    *~192.0.2.1 .GPS. 1 12 64 377 1.8 -0.5 0.1\nb2#show ntp associations\n\
+                    *~192.0.2.2 .GPS. 1 12 64 377 1.8 -0.5 0.1\n";
+        let hosts: Vec<_> =
+            peers(text).iter().map(|row| row.split(' ').next().unwrap_or_default().to_owned()).collect();
+        assert_eq!(hosts, ["host=a1", "host=b2"]);
+        assert_eq!(read(text).1.len(), 0);
+    }
+
+    #[test]
+    fn only_universal_time_is_a_time() {
+        assert_eq!(universal("*16:21:12.433 UTC Fri Oct 14 2016").map(|t| t.0), Some(1_476_462_072_433_000_000));
+        assert_eq!(universal("16:21:12.433 EST Fri Oct 14 2016"), None);
+    }
 }

@@ -8,7 +8,7 @@ use crate::text::{Block, Form, Line, Taken, is_rule};
 /// `show ntp peer-status`. It is made of ntpdc's list of peers, so its marks are modes, and its delay is in seconds.
 pub const PEER_STATUS: Form = Form {
     name: "show ntp peer-status",
-    opens: |line| super::asked(line, STATUS).is_some() || is_total(line) || is_header(line),
+    opens: |line| super::asked(line, STATUS) || is_total(line) || is_header(line),
     block: || Answer::to(STATUS, PeerStatus::default()),
 };
 
@@ -118,7 +118,7 @@ fn row(
 /// `show ntp peers`: what is configured.
 pub const PEERS: Form = Form {
     name: "show ntp peers",
-    opens: |line| super::asked(line, LIST).is_some() || is_list(line),
+    opens: |line| super::asked(line, LIST) || is_list(line),
     block: || Answer::to(LIST, Peers),
 };
 

@@ -1,6 +1,6 @@
 //! Nokia's SR OS: `show system ntp all` and `show system ntp servers`.
 
-use super::{Answer, interval_s, is_source, kept, stratum, variable};
+use super::{Answer, interval_s, kept, stratum, variable};
 use crate::model::{Clock, Peer, Row};
 use crate::text::field::number;
 use crate::text::{Block, Form, Line, Taken, is_rule};
@@ -8,7 +8,7 @@ use crate::text::{Block, Form, Line, Taken, is_rule};
 /// `show system ntp all`.
 pub const ALL: Form = Form {
     name: "show system ntp",
-    opens: |line| super::asked(line, COMMANDS).is_some() || is_title(line),
+    opens: |line| super::asked(line, COMMANDS) || is_title(line),
     block: || Answer::to(COMMANDS, Pages::default()),
 };
 
@@ -79,11 +79,6 @@ impl Block for Pages {
 
 /// A line of the page of status: two labels, or one.
 fn status(line: &str, source: &mut String, clock: &mut Clock<'static>) -> Taken {
-    let mut met = false;
-    for piece in line.split("  ").filter(|piece| piece.contains(": ") || piece.trim_end().ends_with(':')) {
-        let _ = piece;
-        met = true;
-    }
     let value = |label: &str| {
         let (_, rest) = line.split_once(label)?;
         rest.trim_start().strip_prefix(':')?.split_ascii_whitespace().next()
@@ -98,7 +93,8 @@ fn status(line: &str, source: &mut String, clock: &mut Clock<'static>) -> Taken 
     if let Some(text) = value("Clock Source").filter(|text| !matches!(*text, "none" | "None")) {
         text.clone_into(source);
     }
-    if met { Taken::Yes } else { Taken::No }
+    // Two labels to a line, each behind a colon with blanks on both sides, or one at its end.
+    if line.contains(": ") { Taken::Yes } else { Taken::No }
 }
 
 /// `candidate   192.0.2.1  4  srvr  -  64  YYYYYYYY  -0.541`
@@ -127,7 +123,7 @@ fn association(line: Line<'_>) -> Option<(Peer<'static>, String, String, String)
         },
         ..Peer::new(kept(line.at), "")
     };
-    let refid = if is_source(refid) || refid != "-" { refid } else { "" };
+    let refid = if refid != "-" { refid } else { "" };
     let offset = if reach == "........" { "" } else { offset };
     Some((peer, refid.to_owned(), state.to_owned(), offset.to_owned()))
 }

@@ -9,7 +9,7 @@ use crate::text::{Block, Form, Line, Taken};
 /// `show ntp status`.
 pub const STATUS: Form = Form {
     name: "show ntp status",
-    opens: |line| super::asked(line, COMMANDS).is_some() || first_line(line).is_some(),
+    opens: |line| super::asked(line, COMMANDS) || first_line(line).is_some(),
     block: || Answer::to(COMMANDS, Status::default()),
 };
 
@@ -140,11 +140,11 @@ impl Open {
         at: At<'_>,
         rows: &mut dyn FnMut(Row<'_>),
     ) -> Result<(), &'static str> {
-        const NUMBER: &str = "needs a number";
+        const NUMBER: &str = "no number";
         let number = || leading(value).map(Some).ok_or(NUMBER);
         // What stands before a comma, because units end there.
         let value = value.split(',').next().unwrap_or_default().trim();
-        let span = || seconds(value).map(Some).ok_or("needs a number and msec");
+        let span = || seconds(value).map(Some).ok_or("no number with msec");
         match field {
             Field::Nominal => self.nominal = number()?,
             Field::Actual => self.actual = number()?,
@@ -167,5 +167,33 @@ impl Open {
             Field::Known => {}
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::text::tests::read;
+
+    fn clock(text: &str) -> String {
+        read(text).0.into_iter().find(|row| row.starts_with("clock")).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_fast_oscillator_has_a_negative_frequency_by_drift_and_by_hertz() {
+        // One router printed these three numbers together.
+        let first = "Clock is synchronized, stratum 4, reference is 192.0.2.2\n\
+                     nominal freq is 1000.0003 Hz, actual freq is 1000.4589 Hz, precision is 2**14\n";
+        assert!(clock(first).starts_with("clock source=192.0.2.2 stratum=4 leap=0 frequency_ppm=-458.59986"));
+        let drift = "loopfilter state is 'CTRL' (Normal Controlled Loop), drift is -0.000458631 s/s\n";
+        assert_eq!(clock(&format!("{first}{drift}")), "clock source=192.0.2.2 stratum=4 leap=0 frequency_ppm=-458.631");
+    }
+
+    #[test]
+    fn what_was_never_set_is_nothing() {
+        let text = "Clock is unsynchronized, stratum 16, no reference clock\n\
+                    nominal freq is 1000.0 Hz, actual freq is 1000.0 Hz, precision is 2**23\n\
+                    clock offset is 0.000 msec, root delay is 0.000 msec\n\
+                    loopfilter state is 'NSET' (Never set), drift is 0.0000000000 s/s\n";
+        assert_eq!(clock(text), "clock stratum=16 leap=3");
     }
 }

@@ -13,14 +13,14 @@ use crate::text::{Block, Form, Line, Taken};
 /// `display ntp-service status`, `display ntp status`.
 pub const STATUS: Form = Form {
     name: "display ntp-service status",
-    opens: |line| super::asked(line, ASK_STATUS).is_some() || opens_status(line),
+    opens: |line| super::asked(line, ASK_STATUS) || opens_status(line),
     block: || Answer::to(ASK_STATUS, Status::default()),
 };
 
 /// `display ntp-service sessions` with or without `verbose`, where it is no table.
 pub const SESSIONS: Form = Form {
     name: "display ntp-service sessions",
-    opens: |line| super::asked(line, ASK_SESSIONS).is_some() || opens_session(line),
+    opens: |line| super::asked(line, ASK_SESSIONS) || opens_session(line),
     block: || Answer::to(ASK_SESSIONS, Sessions::default()),
 };
 
@@ -241,7 +241,9 @@ impl Session {
                 return Some(true);
             }
             "reference clock id" | "reference" => {
-                value.clone_into(&mut self.refid);
+                if value != "none" {
+                    value.clone_into(&mut self.refid);
+                }
                 return Some(true);
             }
             // Decimal; the manuals' examples have 255.
