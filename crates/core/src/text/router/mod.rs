@@ -1,6 +1,6 @@
 //! What routers and switches print of NTP: Cisco's IOS, IOS-XE, IOS-XR, NX-OS and ASA, and the many that print alike;
 //! Huawei's VRP and H3C's Comware; Aruba's AOS-CX, Check Point's Gaia, Nokia's SR OS, OneAccess' OneOS, Fortinet's
-//! FortiOS, Palo Alto's PAN-OS; Junos and Arista's EOS where they do not run ntpq.
+//! FortiOS, Palo Alto's PAN-OS, MikroTik's RouterOS; Junos and Arista's EOS where they do not run ntpq.
 //!
 //! What a command prints seldom says whose it is, but the prompt before it does: see [`prompt`]. A form begins with its
 //! command, or with the first line of what that prints.
@@ -10,6 +10,7 @@ mod config;
 mod detail;
 mod few;
 mod gaia;
+mod mikrotik;
 mod nxos;
 mod sros;
 mod status;
@@ -39,6 +40,7 @@ pub const FORMS: &[Form] = &[
     few::NTPSTAT,
     few::FORTIOS,
     few::PANOS,
+    mikrotik::CLIENT,
     config::COMMANDS,
 ];
 
@@ -50,7 +52,8 @@ const ASKING: &[&str] = &["show", "sh", "display", "disp", "dis", "do", "get", "
 pub(super) fn prompt(line: &str) -> Option<(&str, &str)> {
     let bare = line.trim_start();
     let (before, after) = match bare.strip_prefix('[') {
-        Some(inside) => inside.split_once(']')?,
+        // RouterOS: `[admin@edge1] > /system/ntp/client/print`.
+        Some(inside) => inside.split_once("] >").or_else(|| inside.split_once(']'))?,
         None => bare.strip_prefix('<').unwrap_or(bare).split_once(['#', '>'])?,
     };
     // FortiOS: `FW1 # diagnose …`.
@@ -59,10 +62,11 @@ pub(super) fn prompt(line: &str) -> Option<(&str, &str)> {
         && before.len() <= 64
         && before.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:/()@~*".contains(&b));
     let after = after.trim();
-    // VRP and Comware know `display` only, and so are told from a page's `<td>show`.
+    // VRP and Comware know `display`, RouterOS paths: so they are told from a page's `<td>show`.
     let bracketed = bare.starts_with(['<', '[']);
     let asks = match after.split_ascii_whitespace().next() {
-        Some(word) => ASKING.contains(&word) && (!bracketed || word.starts_with('d')),
+        Some(word) if bracketed => word.starts_with('/') || (ASKING.contains(&word) && word.starts_with('d')),
+        Some(word) => ASKING.contains(&word),
         None => !bracketed,
     };
     // `RP/0/RP0/CPU0:core`, `admin@edge1`, and `R1(config)`.
@@ -84,7 +88,7 @@ fn asked(line: &str, commands: &[&str]) -> bool {
         let mut words = command.split_ascii_whitespace().skip_while(|word| *word == "do");
         wanted.split(' ').all(|whole| words.next().is_some_and(|word| word.len() >= 2 && whole.starts_with(word)))
     };
-    commands.iter().any(|command| fits(command))
+    commands.iter().any(fits)
 }
 
 /// A block behind its command: it takes the prompt, what IOS prints before any answer, and then what `inner` takes.
@@ -231,6 +235,8 @@ mod tests {
         assert_eq!(prompt("R1(config)#do show clock"), Some(("R1", "do show clock")));
         assert_eq!(prompt("FW1 # diagnose sys ntp status"), Some(("FW1", "diagnose sys ntp status")));
         assert_eq!(prompt("R1#"), Some(("R1", "")));
+        let router_os = "[admin@edge1] > /system ntp client print";
+        assert_eq!(prompt(router_os), Some(("edge1", "/system ntp client print")));
         for line in
             ["# show ntp status", "server 192.0.2.1 # show", "<td>", "<td>show", "a > b", "[ntp] x", "root@h:~#"]
         {
