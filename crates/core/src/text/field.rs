@@ -59,6 +59,15 @@ pub fn nanoseconds(text: &str) -> Option<i64> {
     whole.checked_mul(SECOND)?.checked_add(ns)
 }
 
+/// A 64-bit NTP timestamp from nanoseconds since 1900, in whatever era.
+///
+/// A nanosecond is a little over four units of the fraction, so a stamp printed with nine digits is one of four or five;
+/// this is the least that reads the same again, cut off or rounded. With six digits it is one of some 4295.
+pub fn stamp(ns: i64) -> u64 {
+    let (second, ns) = (ns.div_euclid(SECOND), ns.rem_euclid(SECOND) as u64);
+    (second as u64) << 32 | (ns << 32).div_ceil(SECOND as u64)
+}
+
 /// Digits only, no sign.
 pub fn integer(text: &str) -> Option<i64> {
     let digits = !text.is_empty() && text.len() <= 18 && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -136,6 +145,13 @@ mod tests {
         fn numbers_are_the_nearest_floats(text in "[+-]?[0-9]{0,21}(\\.[0-9]{0,21})?(e-?[0-9]{1,2})?") {
             let want = text.parse::<f64>().ok().filter(|v| v.is_finite());
             prop_assert_eq!(number(&text).map(f64::to_bits), want.map(f64::to_bits));
+        }
+
+        #[test]
+        fn stamps_are_printed_as_they_were_read(ns in 0_i64..(1 << 32) * SECOND) {
+            let stamp = stamp(ns);
+            let cut = ((stamp & 0xffff_ffff) * SECOND as u64) >> 32;
+            prop_assert_eq!(((stamp >> 32) as i64) * SECOND + cut as i64, ns);
         }
 
         #[test]
