@@ -3,6 +3,7 @@
 pub mod exchanges;
 pub mod explain;
 pub mod json;
+pub mod pcapng;
 pub mod rows;
 pub mod summary;
 pub mod text;

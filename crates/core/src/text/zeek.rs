@@ -48,16 +48,17 @@ enum Column {
     Receive,
     Transmit,
     OpCode,
+    ResponseBit,
     RequestCode,
     Sensor,
 }
 
 use Column::{
     Mode, OpCode, OrigHost, OrigPort, Originate, Poll, Precision, Receive, RefId, Reference, RequestCode, RespHost,
-    RespPort, RootDelay, RootDispersion, Sensor, Stratum, Transmit, Ts, Uid, Version,
+    RespPort, ResponseBit, RootDelay, RootDispersion, Sensor, Stratum, Transmit, Ts, Uid, Version,
 };
 
-const COLUMNS: [(&str, Column); 21] = [
+const COLUMNS: [(&str, Column); 22] = [
     ("ts", Ts),
     ("uid", Uid),
     ("id.orig_h", OrigHost),
@@ -77,6 +78,7 @@ const COLUMNS: [(&str, Column); 21] = [
     ("rec_time", Receive),
     ("xmt_time", Transmit),
     ("op_code", OpCode),
+    ("resp_bit", ResponseBit),
     ("req_code", RequestCode),
     // Corelight's sensors put their name into every line.
     ("_system_name", Sensor),
@@ -158,10 +160,12 @@ fn message(at: At<'_>, cells: &Cells<'_>, peers: &mut Peers, rows: &mut dyn FnMu
     packet.receive = cells.read(Receive, ntp)?.flatten();
     packet.transmit = cells.read(Transmit, ntp)?.flatten();
     let from_originator = match mode {
-        // A broadcast has one direction; who asks `ntpq`'s questions opened the connection, though answers look alike.
+        // A broadcast has one direction.
         3 | 5 => Some(true),
         4 => Some(false),
         1 | 2 => peers.from_originator(cells.get(Uid).unwrap_or_default(), &packet),
+        // Whoever asks opened the connection; `ntp_private.log` does not say what is a question.
+        6 => cells.read(ResponseBit, flag)?.map(|response| !response),
         _ => None,
     };
     match from_originator {
@@ -171,6 +175,11 @@ fn message(at: At<'_>, cells: &Cells<'_>, peers: &mut Peers, rows: &mut dyn FnMu
     }
     rows(Row::Packet(packet));
     Ok(())
+}
+
+/// `T` and `F`, as Zeek prints `bool`.
+fn flag(text: &str) -> Option<bool> {
+    matches!(text, "T" | "F").then_some(text == "T")
 }
 
 fn small(text: &str) -> Option<u8> {
@@ -362,6 +371,7 @@ fn text_of(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(if *flag { "T" } else { "F" }.to_owned()),
         _ => None,
     }
 }

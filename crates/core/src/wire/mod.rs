@@ -8,6 +8,7 @@ pub mod link;
 pub mod ntp;
 mod pcap;
 mod pcapng;
+mod row;
 
 pub use capture::{CaptureReader, Item, Step};
 
