@@ -4,7 +4,7 @@
 //! written exactly; what is not is zero, or is left out as if the capture had been cut there.
 
 use crate::model;
-use crate::wire::ntp::{HEADER, Header, Tail};
+use crate::wire::ntp::{HEADER, Tail};
 use crate::wire::{Icmp, IcmpError, NTP_PORT, Packet};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -371,6 +371,7 @@ mod tests {
     use super::*;
     use crate::model::{At, InputId, Origin, Place};
     use crate::time::Time;
+    use crate::wire::ntp::Header;
     use crate::wire::{CaptureReader, Item, Step};
     use proptest::prelude::*;
 

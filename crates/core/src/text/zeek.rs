@@ -118,7 +118,7 @@ impl Peers {
     ///
     /// The connection's first message is its originator's. After that, a message returns as its origin timestamp what
     /// the *other* end sent last (RFC 5905 §8).
-    fn from_originator(&mut self, uid: &str, packet: &Packet<'_>) -> Option<bool> {
+    fn is_from_originator(&mut self, uid: &str, packet: &Packet<'_>) -> Option<bool> {
         if self.0.len() >= MOST_PEERS && !self.0.contains_key(uid) {
             self.0.clear();
         }
@@ -163,7 +163,7 @@ fn message(at: At<'_>, cells: &Cells<'_>, peers: &mut Peers, rows: &mut dyn FnMu
         // A broadcast has one direction.
         3 | 5 => Some(true),
         4 => Some(false),
-        1 | 2 => peers.from_originator(cells.get(Uid).unwrap_or_default(), &packet),
+        1 | 2 => peers.is_from_originator(cells.get(Uid).unwrap_or_default(), &packet),
         // Whoever asks opened the connection; `ntp_private.log` does not say what is a question.
         6 => cells.read(ResponseBit, flag)?.map(|response| !response),
         _ => None,

@@ -67,7 +67,7 @@ impl<'a> Head<'a> {
         };
         let header = body.split_once(" (").filter(|(before, _)| !before.contains(": ")).map(|(_, header)| header);
         let header = header.or_else(|| body.strip_prefix('(')).or_else(|| body.split_once(": (").map(|(_, rest)| rest));
-        let is_verbose = header.is_some_and(|header| begins(header));
+        let is_verbose = header.is_some_and(begins);
         let ttl = header.filter(|_| is_verbose).and_then(|header| {
             let at = |key| header.split_once(key).map(|(_, rest)| rest);
             let digits = at("ttl ").or_else(|| at("hlim "))?;
@@ -106,7 +106,7 @@ fn begins(header: &str) -> bool {
 /// Whether a line says that IP follows, and what.
 fn is_ip(text: &str) -> bool {
     let after = text.strip_prefix("IP6 ").or_else(|| text.strip_prefix("IP "));
-    after.is_some_and(|rest| rest.strip_prefix('(').is_some_and(|rest| begins(rest)) || ends(rest).is_some())
+    after.is_some_and(|rest| rest.strip_prefix('(').is_some_and(begins) || ends(rest).is_some())
 }
 
 /// The line without the number that `--number` prints, and the two blanks after it.

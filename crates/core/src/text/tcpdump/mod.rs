@@ -54,7 +54,7 @@ enum State {
     /// Of one the IP header was printed (`-v`); the next line says the ends and what it is.
     Ip(Packet<'static>),
     /// An NTP packet; lines with its fields may follow.
-    Ntp(Packet<'static>, Said),
+    Ntp(Said),
 }
 
 impl Block for Dump {
@@ -83,8 +83,8 @@ impl Block for Dump {
     }
 
     fn end(&mut self, rows: &mut dyn FnMut(Row<'_>)) {
-        if let State::Ntp(packet, said) = std::mem::take(&mut self.state) {
-            rows(Row::Packet(said.over(packet)));
+        if let State::Ntp(said) = std::mem::take(&mut self.state) {
+            rows(Row::Packet(said.packet()));
         }
     }
 }
@@ -109,7 +109,7 @@ impl Dump {
                 let packet = *packet;
                 self.body(packet, text, true)
             }
-            State::Ntp(_, said) => {
+            State::Ntp(said) => {
                 said.more(text);
                 Taken::Yes
             }
@@ -124,9 +124,9 @@ impl Dump {
             return Taken::Yes;
         }
         (packet.source, packet.destination) = ends;
-        match Said::of(what, verbose, [ends.0.1, ends.1.1].contains(&Some(crate::wire::NTP_PORT))) {
+        match Said::of(packet, what, verbose) {
             Ok(Some(said)) => {
-                self.state = State::Ntp(packet, said);
+                self.state = State::Ntp(said);
                 Taken::Yes
             }
             Ok(None) => Taken::Yes,

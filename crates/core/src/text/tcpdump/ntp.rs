@@ -2,6 +2,7 @@
 
 use super::super::field::{nanoseconds, number, stamp};
 use crate::model::Packet;
+use crate::wire::NTP_PORT;
 
 /// What was said of one packet so far.
 pub(super) struct Said {
@@ -39,9 +40,10 @@ pub(super) fn is_old_wording(text: &str) -> bool {
 }
 
 impl Said {
-    /// From what follows the ends. `Ok(None)` where that is not NTP; `port` is whether one of the ports is NTP's.
-    pub(super) fn of(what: &str, verbose: bool, port: bool) -> Result<Option<Said>, String> {
-        let mut said = Said { packet: Packet::new(crate::model::At::origin(NOWHERE)), refid: String::new() };
+    /// From what the headers said and what follows the ends. `Ok(None)` where that is not NTP.
+    pub(super) fn of(packet: Packet<'static>, what: &str, verbose: bool) -> Result<Option<Said>, String> {
+        let port = [packet.source.1, packet.destination.1].contains(&Some(NTP_PORT));
+        let mut said = Said { packet, refid: String::new() };
         let mut text = what;
         // `[udp sum ok] `, `[len=12] `; `[|ntp]` is a packet of which nothing was captured.
         while let Some((mark, rest)) = text.strip_prefix('[').and_then(|text| text.split_once(']')) {
@@ -132,7 +134,7 @@ impl Said {
                 }
                 "rec" => self.packet.receive = since(originate, value).ok_or_else(bad)?,
                 "xmt" => self.packet.transmit = since(originate, value).ok_or_else(bad)?,
-                _ => self.packet.ttl = value.trim_end_matches(']').parse().ok(),
+                _ => self.packet.ttl = value.trim_end_matches(']').parse().ok().or(self.packet.ttl),
             }
         }
         (self.packet.stratum.is_some() || text.contains("[|ntp]"))
@@ -176,22 +178,11 @@ impl Said {
         }
     }
 
-    /// All that was said, over what the headers said.
-    pub(super) fn over(&self, head: Packet<'static>) -> Packet<'_> {
-        Packet {
-            at: head.at,
-            source: head.source,
-            destination: head.destination,
-            ttl: head.ttl.or(self.packet.ttl),
-            refid: &self.refid,
-            ..self.packet
-        }
+    /// The packet, with all that was said.
+    pub(super) fn packet(&self) -> Packet<'_> {
+        Packet { refid: &self.refid, ..self.packet }
     }
 }
-
-/// Until a packet is whole, its place is in its head.
-const NOWHERE: crate::model::Origin =
-    crate::model::Origin { input: crate::model::InputId(0), place: crate::model::Place::Line(0) };
 
 /// A field of the lines that `-v` adds.
 #[derive(Clone, Copy)]

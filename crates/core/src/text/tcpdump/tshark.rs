@@ -52,6 +52,14 @@ impl<'a> Parts<'a> {
 }
 
 pub(super) fn opens(line: &str) -> bool {
+    line.starts_with(BEGIN) || is_packet(line)
+}
+
+/// What is written before the first packet of a live capture, and how the line after the last ends.
+const BEGIN: &str = "Capturing on '";
+const END: [&str; 2] = [" packets captured", " packet captured"];
+
+fn is_packet(line: &str) -> bool {
     line.trim_start().starts_with(|c: char| c.is_ascii_digit())
         && Parts::of(line).is_some_and(|parts| parts.protocol.starts_with(|c: char| c.is_ascii_uppercase()))
 }
@@ -62,7 +70,8 @@ pub(super) struct Summary;
 impl Block for Summary {
     fn line(&mut self, line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
         let Some(parts) = Parts::of(line.text) else {
-            return if line.text.is_empty() { Taken::Yes } else { Taken::No };
+            let banner = line.text.starts_with(BEGIN) || END.iter().any(|end| line.text.ends_with(end));
+            return if line.text.is_empty() || banner { Taken::Yes } else { Taken::No };
         };
         if parts.protocol != "NTP" {
             return Taken::Yes;
