@@ -3,10 +3,14 @@
 //! Each packet is raw IP (`LINKTYPE_RAW`) around UDP around NTP, with checksums as they should be. What is known is
 //! written exactly; what is not is zero, or is left out as if the capture had been cut there.
 
+mod frame;
+mod payload;
+
 use crate::model;
-use crate::wire::ntp::{HEADER, Tail};
-use crate::wire::{Icmp, IcmpError, NTP_PORT, Packet};
-use std::net::{IpAddr, Ipv4Addr};
+use crate::wire::ntp::HEADER;
+use crate::wire::{NTP_PORT, Packet};
+use frame::{Content, datagram, quote};
+use payload::{header_of, write_tail};
 
 const SECTION: u32 = 0x0a0d_0d0a;
 const INTERFACE: u32 = 1;
@@ -20,32 +24,11 @@ const NANOSECONDS: u8 = 9;
 /// Longest name of an interface, in bytes; readers keep no more.
 const LONGEST_NAME: usize = 64;
 
-const UDP: u8 = 17;
-const ICMP: u8 = 1;
-const ICMP_V6: u8 = 58;
-/// The TTL of an ICMP error, which the reader does not keep.
-const ERROR_TTL: u8 = 64;
-
 /// A capture that is being written.
 #[derive(Debug)]
 pub struct Pcapng {
     /// Names of interfaces, in the order of their numbers.
     interfaces: Vec<String>,
-}
-
-/// A packet, whatever it was told by.
-struct Content<'a> {
-    time_ns: i64,
-    source: (IpAddr, u16),
-    destination: (IpAddr, u16),
-    ttl: u8,
-    dscp: u8,
-    ip_id: u16,
-    /// Length of the UDP payload as the packet gives it.
-    length: u16,
-    /// What of the payload is written.
-    payload: &'a [u8],
-    icmp: Option<Icmp>,
 }
 
 impl Pcapng {
@@ -173,207 +156,17 @@ fn option(code: u16, value: &[u8], body: &mut Vec<u8>) {
     body.resize(body.len().next_multiple_of(4), 0);
 }
 
-/// IP and UDP around the payload.
-fn datagram(content: &Content<'_>) -> Option<Vec<u8>> {
-    let length = content.length.saturating_add(8);
-    let mut udp = Vec::with_capacity(8 + content.payload.len());
-    udp.extend(content.source.1.to_be_bytes());
-    udp.extend(content.destination.1.to_be_bytes());
-    udp.extend(length.to_be_bytes());
-    udp.extend([0, 0]);
-    udp.extend(content.payload);
-    let mut sum = pseudo_header(content.source.0, content.destination.0, UDP, length);
-    // What is missing counts as zero.
-    sum.add(&udp);
-    // No checksum at all is written as zero, so zero is written as its other form (RFC 768).
-    udp[6..8].copy_from_slice(&match sum.end() {
-        0 => [0xff, 0xff],
-        sum => sum.to_be_bytes(),
-    });
-    let ip = Ip { ttl: content.ttl, dscp: content.dscp, id: content.ip_id, protocol: UDP, length };
-    ip.around(content.source.0, content.destination.0, &udp)
-}
-
-/// An ICMP error that quotes a packet (RFC 792, RFC 4443).
-fn quote(icmp: Icmp, quoted: &[u8]) -> Option<Vec<u8>> {
-    let v6 = icmp.from.is_ipv6();
-    let (kind, code) = number_of(icmp.error, v6);
-    let mut bytes = vec![kind, code, 0, 0, 0, 0, 0, 0];
-    bytes.extend(quoted);
-    let length = u16::try_from(bytes.len()).ok()?;
-    let protocol = if v6 { ICMP_V6 } else { ICMP };
-    let mut sum = if v6 { pseudo_header(icmp.from, icmp.to, protocol, length) } else { Sum(0) };
-    sum.add(&bytes);
-    bytes[2..4].copy_from_slice(&sum.end().to_be_bytes());
-    Ip { ttl: ERROR_TTL, dscp: 0, id: 0, protocol, length }.around(icmp.from, icmp.to, &bytes)
-}
-
-/// Type and code; where several mean the same, the usual one. The inverse of [`IcmpError::of`].
-fn number_of(error: IcmpError, v6: bool) -> (u8, u8) {
-    match (error, v6) {
-        (IcmpError::PortUnreachable, false) => (3, 3),
-        (IcmpError::PortUnreachable, true) => (1, 4),
-        (IcmpError::HostUnreachable, false) => (3, 1),
-        (IcmpError::HostUnreachable, true) => (1, 3),
-        (IcmpError::NetworkUnreachable, false) => (3, 0),
-        (IcmpError::NetworkUnreachable, true) => (1, 0),
-        (IcmpError::Prohibited, false) => (3, 13),
-        (IcmpError::Prohibited, true) => (1, 1),
-        (IcmpError::TooBig, false) => (3, 4),
-        (IcmpError::TooBig, true) => (2, 0),
-        (IcmpError::TimeExceeded, false) => (11, 0),
-        (IcmpError::TimeExceeded, true) => (3, 0),
-        (IcmpError::Other(kind, code), _) => (kind, code),
-    }
-}
-
-/// What an IP header says.
-struct Ip {
-    ttl: u8,
-    dscp: u8,
-    id: u16,
-    protocol: u8,
-    /// Length of what it carries, also of what is not written.
-    length: u16,
-}
-
-impl Ip {
-    /// The packet; `None` where the addresses are of two families.
-    fn around(&self, source: IpAddr, destination: IpAddr, inner: &[u8]) -> Option<Vec<u8>> {
-        let mut bytes = Vec::with_capacity(40 + inner.len());
-        match (source, destination) {
-            (IpAddr::V4(source), IpAddr::V4(destination)) => {
-                bytes.extend([0x45, self.dscp << 2]);
-                bytes.extend(self.length.saturating_add(20).to_be_bytes());
-                bytes.extend(self.id.to_be_bytes());
-                bytes.extend([0, 0, self.ttl, self.protocol, 0, 0]);
-                bytes.extend(source.octets());
-                bytes.extend(destination.octets());
-                let mut sum = Sum(0);
-                sum.add(&bytes);
-                bytes[10..12].copy_from_slice(&sum.end().to_be_bytes());
-            }
-            (IpAddr::V6(source), IpAddr::V6(destination)) => {
-                bytes.extend([0x60 | self.dscp >> 2, self.dscp << 6, 0, 0]);
-                bytes.extend(self.length.to_be_bytes());
-                bytes.extend([self.protocol, self.ttl]);
-                bytes.extend(source.octets());
-                bytes.extend(destination.octets());
-            }
-            _ => return None,
-        }
-        bytes.extend(inner);
-        Some(bytes)
-    }
-}
-
-/// The Internet's checksum (RFC 1071).
-struct Sum(u64);
-
-impl Sum {
-    fn add(&mut self, bytes: &[u8]) {
-        let pairs = bytes.chunks(2).map(|pair| u16::from_be_bytes([pair[0], pair.get(1).copied().unwrap_or(0)]));
-        self.0 += pairs.map(u64::from).sum::<u64>();
-    }
-
-    fn end(self) -> u16 {
-        let mut sum = self.0;
-        while sum >> 16 != 0 {
-            sum = (sum & 0xffff) + (sum >> 16);
-        }
-        !(sum as u16)
-    }
-}
-
-/// What a checksum covers besides (RFC 768, RFC 8200 §8.1).
-fn pseudo_header(source: IpAddr, destination: IpAddr, protocol: u8, length: u16) -> Sum {
-    let mut sum = Sum(u64::from(protocol) + u64::from(length));
-    for address in [source, destination] {
-        match address {
-            IpAddr::V4(address) => sum.add(&address.octets()),
-            IpAddr::V6(address) => sum.add(&address.octets()),
-        }
-    }
-    sum
-}
-
-/// The NTP header that a row tells of.
-fn header_of(row: &model::Packet<'_>) -> [u8; HEADER] {
-    let mut bytes = [0; HEADER];
-    let bits = |value: Option<u8>, mask: u8| value.unwrap_or(0) & mask;
-    bytes[0] = bits(row.leap, 3) << 6 | bits(row.version, 7) << 3 | bits(row.mode, 7);
-    bytes[1] = row.stratum.unwrap_or(0);
-    bytes[2] = row.poll.unwrap_or(0) as u8;
-    bytes[3] = row.precision.unwrap_or(0) as u8;
-    // Seconds in units of 2⁻¹⁶ (RFC 5905 §6); a float that is too large becomes the largest.
-    let short = |seconds: Option<f64>| ((seconds.unwrap_or(0.0) * 65_536.0).round() as u32).to_be_bytes();
-    bytes[4..8].copy_from_slice(&short(row.root_delay_s));
-    bytes[8..12].copy_from_slice(&short(row.root_dispersion_s));
-    bytes[12..16].copy_from_slice(&refid_bytes(row.refid));
-    for (at, stamp) in [(16, row.reference), (24, row.originate), (32, row.receive), (40, row.transmit)] {
-        bytes[at..at + 8].copy_from_slice(&stamp.unwrap_or(0).to_be_bytes());
-    }
-    bytes
-}
-
-/// `192.0.2.1`, `0xc0000201`, `.GPS.` or `GPS`; anything else is not known.
-fn refid_bytes(text: &str) -> [u8; 4] {
-    if let Ok(address) = text.parse::<Ipv4Addr>() {
-        return address.octets();
-    }
-    if let Some(bits) = text.strip_prefix("0x").and_then(|hex| u32::from_str_radix(hex, 16).ok()) {
-        return bits.to_be_bytes();
-    }
-    let letters = text.strip_prefix('.').and_then(|text| text.strip_suffix('.')).unwrap_or(text);
-    let mut bytes = [0; 4];
-    if letters.len() <= 4 && letters.bytes().all(|byte| byte.is_ascii_graphic()) {
-        bytes[..letters.len()].copy_from_slice(letters.as_bytes());
-    }
-    bytes
-}
-
-/// Lengths that are read as a MAC when they are left (RFC 7822 §3): no field may leave one.
-const MACS: [usize; 3] = [4, 20, 24];
-
-/// Writes `length` bytes, or as many as are known, that [`Tail::read`] reads as `tail`.
-///
-/// Fields are as short as can be, so that they leave no less than the original ones did, and the last takes what is left
-/// before the MAC.
-fn write_tail(tail: Tail, length: usize, payload: &mut Vec<u8>) {
-    // The type of an NTS cookie (RFC 8915 §5.4); 0 is none.
-    const NTS_COOKIE: u16 = 0x0204;
-    const SHORTEST: usize = 4;
-    let mut left = length;
-    let mac = usize::from(tail.mac);
-    for field in 1..=tail.extensions {
-        let whole = field == tail.extensions && (1..usize::from(u8::MAX)).contains(&mac) && left >= mac + SHORTEST;
-        let size = if whole {
-            left - mac
-        } else if MACS.contains(&left.saturating_sub(SHORTEST)) {
-            SHORTEST + 1
-        } else {
-            SHORTEST
-        };
-        let kind = if tail.nts && field == 1 { NTS_COOKIE } else { 0 };
-        payload.extend(kind.to_be_bytes());
-        payload.extend((size as u16).to_be_bytes());
-        payload.resize(payload.len() + size - SHORTEST, 0);
-        left = left.saturating_sub(size);
-    }
-    // A MAC of zeros can't be a field, which has a length. Without one, what follows was not seen.
-    if mac > 0 {
-        payload.resize(payload.len() + left, 0);
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::frame::{Sum, UDP, pseudo_header};
+    use super::payload::refid_bytes;
     use super::*;
     use crate::model::{At, InputId, Origin, Place};
     use crate::time::Time;
-    use crate::wire::ntp::Header;
-    use crate::wire::{CaptureReader, Item, Step};
+    use crate::wire::ntp::{Header, Tail};
+    use crate::wire::{CaptureReader, Icmp, IcmpError, Item, Step};
     use proptest::prelude::*;
+    use std::net::{IpAddr, Ipv4Addr};
 
     fn read(file: &[u8]) -> (Vec<Packet>, CaptureReader) {
         let mut reader = CaptureReader::new(InputId(0));
