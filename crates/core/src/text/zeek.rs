@@ -245,7 +245,10 @@ fn ntp(text: &str) -> Option<Option<u64>> {
 }
 
 fn opens_columns(line: &str) -> bool {
-    line.starts_with("#separator ") || (line.starts_with("#fields") && line.contains("uid"))
+    // `#fields`, a separator, `ts`, the separator again, and what else the log has.
+    let fields = line.strip_prefix("#fields").and_then(|rest| rest.split_once("ts"));
+    line.strip_prefix("#separator ").is_some_and(|word| word.starts_with("\\x") || word.chars().count() == 1)
+        || fields.is_some_and(|(separator, rest)| separator.chars().count() == 1 && rest.starts_with(separator))
 }
 
 /// A log as columns, from one header to the next.

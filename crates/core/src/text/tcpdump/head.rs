@@ -65,10 +65,10 @@ impl<'a> Head<'a> {
             // Without a time, only a line that says its protocol is known from what continues another.
             None => (Stamp::Unknown, Some(bare).filter(|text| is_ip(text))?),
         };
-        let header = body.split_once(" (").filter(|(before, _)| !before.contains(": ")).map(|(_, header)| header);
-        let header = header.or_else(|| body.strip_prefix('(')).or_else(|| body.split_once(": (").map(|(_, rest)| rest));
-        let is_verbose = header.is_some_and(begins);
-        let ttl = header.filter(|_| is_verbose).and_then(|header| {
+        // Before the ends since 3.8, at the end of the line before that and in the BSDs'; a link header has others.
+        let header = body.match_indices('(').map(|(at, _)| &body[at + 1..]).find(|header| begins(header));
+        let is_verbose = header.is_some();
+        let ttl = header.and_then(|header| {
             let at = |key| header.split_once(key).map(|(_, rest)| rest);
             let digits = at("ttl ").or_else(|| at("hlim "))?;
             digits.split([',', ')']).next()?.trim().parse().ok()

@@ -200,6 +200,12 @@ mod tests {
               root_dispersion_s=0.000732 refid=0x0a1f0880 reference=eead3379.80000000 receive=eead3379.40000000 \
               transmit=eead3379.c0000000 length=48 ttl=55"]
         );
+        let vlan = text.replacen(
+            "IP (",
+            "02:00:00:00:00:01 > 02:00:00:00:00:02, ethertype 802.1Q (0x8100), length 94: vlan 5, p 0, (",
+            1,
+        );
+        assert_eq!(rows(&vlan), rows(text));
         // 3.9 to 4.9 put the mode at the beginning of the second line, and until 4.4 the poll exponent was no power.
         let old = "09:25:13.123456 IP6 (hlim 64, next-header UDP (17) payload length: 56) 2001:db8::1.123 > 2001:db8::2.123: \
                    NTPv3, length 48\n\tBroadcast, Leap indicator: clock unsynchronized (192), Stratum 1, poll 6s, precision -20\n\

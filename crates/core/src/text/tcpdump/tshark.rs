@@ -33,7 +33,7 @@ impl<'a> Parts<'a> {
             let time = words.next()?;
             Some(date_time(first, time.trim_end_matches('Z'))?)
         } else {
-            number(first)?;
+            number(first).filter(|_| first.contains('.'))?;
             nanoseconds(first).filter(|ns| *ns >= UNIX_FROM).map(Time)
         };
         let source = words.next()?;
