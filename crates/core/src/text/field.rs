@@ -14,6 +14,12 @@ const EXACT: [f64; 20] =
 /// Digits below 2⁵³ over a power of ten that a float holds exactly are divided with one rounding, so the quotient is
 /// the nearest float (Clinger 1990, the fast path); all else goes to the standard library.
 pub fn number(text: &str) -> Option<f64> {
+    number_over(text, 0)
+}
+
+/// A finite decimal number over a power of ten: milliseconds over 10³ are seconds. The power is taken before rounding, so
+/// that `0.065` over 10³ is exactly what `0.000065` is.
+pub fn number_over(text: &str, power: usize) -> Option<f64> {
     let (negative, digits) = match text.as_bytes() {
         [b'-', rest @ ..] => (true, rest),
         [b'+', rest @ ..] => (false, rest),
@@ -24,21 +30,23 @@ pub fn number(text: &str) -> Option<f64> {
         match byte {
             b'0'..=b'9' if at < 19 => whole = whole * 10 + u64::from(byte - b'0'),
             b'.' if point.is_none() => point = Some(at),
-            _ => return slow_number(text),
+            _ => return slow_number(text, power),
         }
     }
     let decimals = point.map_or(0, |at| digits.len() - at - 1);
     if whole >> 53 != 0 || digits.len() == usize::from(point.is_some()) {
-        return slow_number(text);
+        return slow_number(text, power);
     }
-    let value = whole as f64 / EXACT.get(decimals)?;
+    let Some(divisor) = EXACT.get(decimals + power) else { return slow_number(text, power) };
+    let value = whole as f64 / divisor;
     Some(if negative { -value } else { value })
 }
 
-fn slow_number(text: &str) -> Option<f64> {
+fn slow_number(text: &str, power: usize) -> Option<f64> {
     // `nan`, `inf` and `infinity` are words, not numbers.
     let digits = text.trim_start_matches(['-', '+']).starts_with(|c: char| c.is_ascii_digit() || c == '.');
-    text.parse::<f64>().ok().filter(|value| digits && value.is_finite())
+    let value = text.parse::<f64>().ok().filter(|value| digits && value.is_finite());
+    if power == 0 { value } else { value.map(|value| value / 10_f64.powi(power as i32)) }
 }
 
 /// Decimal seconds without a sign, in nanoseconds; digits beyond the ninth are cut off.

@@ -1,0 +1,449 @@
+//! The billboard of peers.
+
+use super::super::field::number;
+use super::super::{Block, Form, Line, Taken, is_rule};
+use super::{TALLIES, milliseconds, stratum, variable};
+use crate::model::{At, Peer, Row};
+use std::net::IpAddr;
+
+/// `ntpq -p` and its kin: `peers`, `apeers` (column `assid`), `opeers` (column `local`), NTPsec's `rpeers` (the name comes
+/// last), with or without `-n -w -u`, from one host or several; `ntpdc -p`; and `show ntp associations` of systems that
+/// run ntpq for it.
+///
+/// Rows are read by words from the right: only the source, leftmost, may hold a blank (`192.0.2.1 (nt`, cut by the NTP
+/// project's ntpq after 15 characters), and a refid with a blank in it stands far from the source.
+pub const PEERS: Form = Form {
+    name: "ntpq -p",
+    opens: |line| Layout::of(line).is_some(),
+    block: || Box::new(Peers { layout: Layout::default(), wide: None }),
+};
+
+/// A source's name is cut to this many characters; with `-w` a longer one stands on a line of its own.
+const NAME_WIDTH: usize = 15;
+
+/// Columns that follow the names.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Column {
+    /// `apeers`: the association's id.
+    Assid,
+    /// Junos: how the source authenticates.
+    Auth,
+    Stratum,
+    /// Unicast, broadcast, local …; NTPsec: the number of NTS cookies.
+    Kind,
+    When,
+    Poll,
+    Reach,
+    Delay,
+    Offset,
+    Jitter,
+    /// In `opeers`, in ntpdc, and until ntpd 4.1.
+    Dispersion,
+    RootDelay,
+    RootDispersion,
+}
+
+const COLUMNS: [(&str, Column); 13] = [
+    ("assid", Column::Assid),
+    ("auth", Column::Auth),
+    ("st", Column::Stratum),
+    ("t", Column::Kind),
+    ("when", Column::When),
+    ("poll", Column::Poll),
+    ("reach", Column::Reach),
+    ("delay", Column::Delay),
+    ("offset", Column::Offset),
+    ("jitter", Column::Jitter),
+    ("disp", Column::Dispersion),
+    ("rootdelay", Column::RootDelay),
+    ("rootdisp", Column::RootDispersion),
+];
+
+/// How the columns of one billboard lie.
+#[derive(Default)]
+struct Layout {
+    /// Where the tally stands: right of the names of servers, which are printed where several were asked.
+    tally: usize,
+    /// Whether several servers were asked, so that their names stand leftmost.
+    servers: bool,
+    /// Whether the local address stands in place of the refid.
+    local: bool,
+    /// NTPsec's `rpeers`: refid, tally and name come last.
+    reverse: bool,
+    columns: Vec<Column>,
+}
+
+impl Layout {
+    fn of(line: &str) -> Option<Layout> {
+        let at = line.find("remote")?;
+        let (before, names) = line.split_at_checked(at)?;
+        let reverse = names.len() == "remote".len();
+        let mut layout = Layout { reverse, ..Layout::default() };
+        let names = if reverse {
+            before.trim_end().strip_suffix('T')?.trim_end().strip_suffix("refid")?
+        } else {
+            let lead = before.trim();
+            layout.servers = ["server", "host"].iter().any(|word| lead.starts_with(word));
+            // Pages show billboards, too.
+            if !(lead.is_empty() || layout.servers || (lead.starts_with('<') && lead.ends_with('>'))) {
+                return None;
+            }
+            // A tally, fourteen characters of the name; the word is centred.
+            layout.tally = at.saturating_sub(5);
+            let names = names.strip_prefix("remote")?.trim_start();
+            layout.local = names.starts_with("local ");
+            names.strip_prefix(if layout.local { "local " } else { "refid " })?
+        };
+        for name in names.split_whitespace() {
+            let (_, column) = COLUMNS.iter().find(|(known, _)| *known == name)?;
+            if layout.has(*column) {
+                return None;
+            }
+            layout.columns.push(*column);
+        }
+        use Column::{Delay, Dispersion, Jitter, Kind, Offset, Poll, Reach, Stratum, When};
+        let has = |columns: &[Column]| columns.iter().all(|column| layout.has(*column));
+        let fits = has(&[Stratum, Poll, Reach, Delay, Offset])
+            && (layout.has(Jitter) || layout.has(Dispersion))
+            && layout.has(Kind) == layout.has(When);
+        fits.then_some(layout)
+    }
+
+    fn has(&self, column: Column) -> bool {
+        self.columns.contains(&column)
+    }
+
+    /// ntpdc has no column `when`, and prints seconds (ntpdc_ops.c, `dopeers`).
+    fn in_seconds(&self) -> bool {
+        !self.has(Column::When)
+    }
+}
+
+struct Peers {
+    layout: Layout,
+    /// With `-w`: a tally and a name whose row is the next line.
+    wide: Option<(char, String)>,
+}
+
+impl Block for Peers {
+    fn line(&mut self, line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
+        // A page may end its example on the last row.
+        let text = line.text.split("</").next().unwrap_or_default();
+        if is_rule(text) {
+            if !self.layout.servers {
+                self.layout.tally = text.len() - text.trim_start().len();
+            }
+            return Taken::Yes;
+        }
+        if text.trim().is_empty() {
+            return Taken::Yes;
+        }
+        if let Some(layout) = Layout::of(text) {
+            self.layout = layout;
+            return Taken::Yes;
+        }
+        let wide = self.wide.take();
+        if let Some(name) = text.get(self.layout.tally..).and_then(wide_name) {
+            self.wide = Some(name);
+            return Taken::Yes;
+        }
+        let named = wide.as_ref().map(|(tally, name)| (*tally, name.as_str()));
+        let Some(cells) = Cells::cut(text, &self.layout, named) else { return Taken::No };
+        let at = At { host: cells.host, ..line.at };
+        match cells.peer(at) {
+            Ok(peer) => {
+                rows(Row::Peer(peer));
+                if self.layout.local && !is_unspecified(cells.refid) {
+                    variable(rows, at, cells.source, "dstadr", cells.refid);
+                }
+                Taken::Yes
+            }
+            Err(reason) => Taken::Rejected(reason),
+        }
+    }
+}
+
+fn is_unspecified(address: &str) -> bool {
+    address.is_empty() || address.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified())
+}
+
+fn wide_name(line: &str) -> Option<(char, String)> {
+    let tally = line.chars().next().filter(|c| TALLIES.contains(c))?;
+    let name = line.strip_prefix(tally)?;
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "-.:_%()[]".contains(c);
+    // An address whose name leads elsewhere has that in parentheses.
+    let words = name.replacen(" (", "(", 1);
+    (name.len() > NAME_WIDTH && words.chars().all(is_name)).then(|| (tally, source(name).to_owned()))
+}
+
+/// The address, where a name in parentheses follows it.
+fn source(name: &str) -> &str {
+    match name.split_once(" (") {
+        Some((address, _)) if address.parse::<IpAddr>().is_ok() => address,
+        _ => name,
+    }
+}
+
+/// One row of a billboard, cut but not yet understood.
+struct Cells<'a> {
+    host: &'a str,
+    tally: char,
+    source: &'a str,
+    /// The local address where the layout says so.
+    refid: &'a str,
+    /// By the number of the column.
+    words: [&'a str; COLUMNS.len()],
+    seconds: bool,
+    local: bool,
+}
+
+impl<'a> Cells<'a> {
+    /// `None` where the line is no row at all.
+    fn cut(line: &'a str, layout: &Layout, named: Option<(char, &'a str)>) -> Option<Self> {
+        let mut cells = Cells {
+            host: "",
+            tally: ' ',
+            source: "",
+            refid: "",
+            words: [""; COLUMNS.len()],
+            seconds: layout.in_seconds(),
+            local: layout.local,
+        };
+        let mut rest = line;
+        if layout.reverse {
+            let mut words = line.split_whitespace();
+            for column in &layout.columns {
+                cells.words[*column as usize] = words.next()?;
+            }
+            cells.refid = words.next()?;
+            let after = line.split_once(cells.refid).map_or("", |(_, after)| after);
+            (cells.tally, cells.source) = tally(after.trim_start());
+            return cells.is_row().then_some(cells);
+        }
+        for column in layout.columns.iter().rev() {
+            cells.words[*column as usize] = last_word(&mut rest, *column)?;
+        }
+        rest = rest.trim_end();
+        if let Some((tally, name)) = named.filter(|_| line.starts_with("      ")) {
+            (cells.tally, cells.source, cells.refid) = (tally, name, rest.trim_start());
+            return cells.is_row().then_some(cells);
+        }
+        let indent = rest.len() - rest.trim_start().len();
+        let mut from = layout.tally;
+        if layout.servers {
+            cells.host = rest.get(..from)?.trim();
+        } else {
+            from = from.min(indent);
+        }
+        let names;
+        (cells.tally, names) = tally(rest.get(from..)?);
+        // Beyond a run of blanks everything is the refid; else it is the last word, unless that is a part of the name.
+        let gap = names.find("  ").or_else(|| names.find('\t'));
+        let cut = gap.or_else(|| names.rfind(' ').filter(|at| !names[*at..].starts_with(" (")));
+        let (before, after) = names.split_at_checked(cut.unwrap_or(names.len()))?;
+        (cells.source, cells.refid) = (source(before.trim_end()), after.trim_start());
+        cells.is_row().then_some(cells)
+    }
+
+    /// A row with a bad cell is a reject; a line where most cells are bad is something else.
+    fn is_row(&self) -> bool {
+        let good = [
+            self.stratum().is_some(),
+            self.seconds || self.word(Column::Kind).chars().count() == 1,
+            interval_s(self.word(Column::Poll)).is_some(),
+            self.reach().is_some(),
+            milliseconds(self.word(Column::Delay)).is_some(),
+            milliseconds(self.word(Column::Offset)).is_some(),
+        ];
+        good.into_iter().filter(|good| *good).count() >= 4
+    }
+
+    fn word(&self, column: Column) -> &'a str {
+        self.words[column as usize]
+    }
+
+    fn stratum(&self) -> Option<u8> {
+        stratum(self.word(Column::Stratum))
+    }
+
+    fn reach(&self) -> Option<u8> {
+        u8::from_str_radix(self.word(Column::Reach), 8).ok()
+    }
+
+    /// A duration in seconds. `None` where there is no such column, or NTPsec's ntpq prints a point: it got no value.
+    fn seconds(&self, column: Column) -> Result<Option<f64>, String> {
+        let word = self.word(column);
+        if matches!(word, "" | "." | "-") {
+            return Ok(None);
+        }
+        let value = if self.seconds { number(word) } else { milliseconds(word) };
+        let name = COLUMNS.iter().find(|(_, known)| *known == column).map_or("", |(name, _)| name);
+        value.map(Some).ok_or_else(|| format!("{name} `{word}` is not a number"))
+    }
+
+    fn peer(&self, at: At<'a>) -> Result<Peer<'a>, String> {
+        let stratum =
+            self.stratum().ok_or_else(|| format!("stratum `{}` is not 0 to 16", self.word(Column::Stratum)))?;
+        let reach =
+            self.reach().ok_or_else(|| format!("reach `{}` is not octal 0 to 377", self.word(Column::Reach)))?;
+        let when = self.word(Column::When);
+        // Clocks that differ make it negative.
+        let bare = when.strip_prefix('-').filter(|rest| !rest.is_empty()).unwrap_or(when);
+        if !self.seconds && interval_s(bare).is_none() {
+            return Err(format!("when `{when}` is not an interval"));
+        }
+        let poll = self.word(Column::Poll);
+        let poll_s = interval_s(poll).ok_or_else(|| format!("poll `{poll}` is not an interval"))?;
+        if self.source.is_empty() {
+            return Err("a row without a source".into());
+        }
+        let [delay, offset, jitter, dispersion, root_delay, root_dispersion] = [
+            self.seconds(Column::Delay)?,
+            self.seconds(Column::Offset)?,
+            self.seconds(Column::Jitter)?,
+            self.seconds(Column::Dispersion)?,
+            self.seconds(Column::RootDelay)?,
+            self.seconds(Column::RootDispersion)?,
+        ];
+        // A source that never answered is printed with zeros, and `.INIT.` until the first answer.
+        let zeros = delay.unwrap_or(0.0) == 0.0 && offset.unwrap_or(0.0) == 0.0;
+        let answered = self.refid != ".INIT." && !(reach == 0 && zeros);
+        let known = |value: Option<f64>| value.filter(|_| answered);
+        Ok(Peer {
+            tally: Some(self.tally),
+            refid: if self.local { "" } else { self.refid },
+            stratum: Some(stratum),
+            poll_s: Some(poll_s),
+            reach: Some(reach),
+            delay_s: known(delay),
+            // ntpd's offset is reference − local already (RFC 5905 §8).
+            offset_s: known(offset),
+            jitter_s: known(jitter),
+            dispersion_s: known(dispersion),
+            root_delay_s: known(root_delay),
+            root_dispersion_s: known(root_dispersion),
+            ..Peer::new(at, self.source)
+        })
+    }
+}
+
+/// The tally, and what follows it. ntpdc marks the mode of an association instead: `=`, `^`, `~`.
+fn tally(text: &str) -> (char, &str) {
+    let names = text.trim_start();
+    let mut rest = names.chars();
+    match rest.next() {
+        // Lines lose their indentation, or get one.
+        Some(mark @ ('*' | '+' | '-' | '#' | '.' | '=' | '^' | '~')) => (mark, rest.as_str().trim_start()),
+        Some(mark @ ('x' | 'o')) if names.len() == text.len() => (mark, rest.as_str().trim_start()),
+        _ => (' ', names),
+    }
+}
+
+/// Takes the last word off `rest`. Numbers are parted from the negative number that fills its column after them.
+fn last_word<'a>(rest: &mut &'a str, column: Column) -> Option<&'a str> {
+    let text = rest.trim_end();
+    let mut start = text.rfind(char::is_whitespace).map_or(0, |at| at + 1);
+    if matches!(column, Column::Offset | Column::Jitter | Column::Dispersion) {
+        let minus = text[start..].rfind('-').map_or(0, |at| at + start);
+        if minus > start && text[..minus].ends_with(|c: char| c.is_ascii_digit() || c == '.') {
+            start = minus;
+        }
+    }
+    let (before, word) = text.split_at_checked(start)?;
+    *rest = before;
+    (!word.is_empty()).then_some(word)
+}
+
+/// An interval as ntpq's `prettyinterval` prints it (`-`, `64`, `137m`, `5h`, `4d`, `1y`), in seconds.
+fn interval_s(text: &str) -> Option<f64> {
+    if text == "-" {
+        return Some(0.0);
+    }
+    let unit = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400), ('y', 31_557_600)]
+        .into_iter()
+        .find_map(|(unit, scale)| text.strip_suffix(unit).map(|number| (number, scale)));
+    let (number, scale) = unit.unwrap_or((text, 1));
+    number.parse::<u32>().ok()?.checked_mul(scale).map(f64::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::tests::{peers, read};
+
+    const HEADER: &str = "     remote           refid      st t when poll reach   delay   offset  jitter";
+
+    #[test]
+    fn rows_of_a_billboard_become_peers_in_seconds() {
+        let text = format!(
+            "{HEADER}\n====\n*192.0.2.2       198.51.100.7     2 u  5h   17m  377    0.250   -1.500   0.010\n \
+             192.0.2.3       .INIT.          16 u    -   64    0    0.000    0.000   0.000\n \
+             192.0.2.4 (nt   .GPS.            1 u   34   64    1 50.000us -2ms 0ns\n"
+        );
+        let want = [
+            "source=192.0.2.2 tally=* refid=198.51.100.7 stratum=2 poll_s=1020 reach=377 offset_s=-0.0015 delay_s=0.00025 \
+             jitter_s=0.00001",
+            "source=192.0.2.3 tally=  refid=.INIT. stratum=16 poll_s=64 reach=0",
+            "source=192.0.2.4 tally=  refid=.GPS. stratum=1 poll_s=64 reach=1 offset_s=-0.002 delay_s=0.00005 jitter_s=0",
+        ];
+        assert_eq!(peers(&text), want);
+    }
+
+    #[test]
+    fn wide_names_servers_and_ids_are_found() {
+        let wide = format!(
+            "{HEADER}\n====\n+a-long-name.ntp.example\n                 .PPS.   1 u 1 64 377 1.0 2.0 3.0\n\
+             ***Request timed out\n"
+        );
+        assert_eq!(read(&wide).1.len(), 0);
+        assert!(peers(&wide)[0].starts_with("source=a-long-name.ntp.example tally=+ refid=.PPS. stratum=1"));
+        let server = "server (local)       remote    refid   assid  st t when poll reach   delay   offset  jitter\n\
+                      =====\n192.0.2.1       x192.0.2.9 .ACTS. 4711 1 u 1 64 377 1 2 3\n";
+        assert!(peers(server)[0].starts_with("host=192.0.2.1 source=192.0.2.9 tally=x refid=.ACTS. stratum=1"));
+    }
+
+    #[test]
+    fn the_rule_says_where_the_tally_stands_and_blanks_where_the_refid_begins() {
+        let indented = format!(
+            "   {HEADER}\n   ====\n   x192.0.2.1       .G S.            1 u 1 64 377 1 2 3\n    xenon.example   \
+             2 u 1 64 377 1 2 3\n   -ntp.example .USNO. 1 u 1 64 377   1.0-12345.678-0.5\n"
+        );
+        let want = [
+            "source=192.0.2.1 tally=x refid=.G S.",
+            "source=xenon.example tally=  stratum=2",
+            "source=ntp.example tally=- refid=.USNO. stratum=1 poll_s=64 reach=377 offset_s=-12.345678 delay_s=0.001",
+        ];
+        let got = peers(&indented);
+        assert!(got.len() == 3 && got.iter().zip(want).all(|(got, want)| got.starts_with(want)), "{got:#?}");
+    }
+
+    /// Checked against ntpdc 4.2.8's `dopeers`: `fptoa`, `lfptoa` of seconds.
+    #[test]
+    fn ntpdc_counts_in_seconds_and_says_the_local_address() {
+        let text = "     remote           local      st poll reach  delay   offset    disp\n====\n\
+                    =192.0.2.1       192.0.2.7        2   64  377 0.01549 -0.000423 0.03047\n";
+        let want = [
+            "peer source=192.0.2.1 tally== stratum=2 poll_s=64 reach=377 offset_s=-0.000423 delay_s=0.01549 \
+             dispersion_s=0.03047",
+            "variable subject=192.0.2.1 name=dstadr text=192.0.2.7",
+        ];
+        assert_eq!(read(text).0, want);
+    }
+
+    #[test]
+    fn rpeers_have_the_name_last() {
+        let text = " st t when poll reach   delay   offset   jitter refid           T remote\n====\n\
+                    \x20 2 u    5   64  377   1.0000   2.0000   0.5000 198.51.100.7    * ntp.example\n";
+        assert!(peers(text)[0].starts_with("source=ntp.example tally=* refid=198.51.100.7 stratum=2"));
+    }
+
+    #[test]
+    fn a_bad_cell_is_rejected_and_another_line_ends_the_block() {
+        let text =
+            format!("{HEADER}\n*192.0.2.2 .GPS. 1 u 1 64 377 1.0 late 3.0\n*192.0.2.2 .GPS. 1 u 1 64 378 1.0 2 3.0\n");
+        assert_eq!(
+            read(&text).1,
+            ["line 2: offset `late` is not a number", "line 3: reach `378` is not octal 0 to 377"]
+        );
+        assert_eq!(read(&format!("{HEADER}\n\n$ ntpq -c rv\nassocid=0 status=0014 leap_none,\n")).1, ["line 4: x"]);
+    }
+}
