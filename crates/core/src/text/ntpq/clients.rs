@@ -34,7 +34,7 @@ impl Columns {
             || text.starts_with("address ") && text.ends_with(" lasttime firsttime");
         // `remote` and `local` qualify the word after them.
         let names = || text.split_whitespace().filter(|word| *word != "remote");
-        let mut at = |wanted| names().filter(|word| *word != "local").position(|word| wanted == word);
+        let at = |wanted| names().filter(|word| *word != "local").position(|word| wanted == word);
         let (count, address) = (at("count")?, at("address")?);
         let port = at("rport").or_else(|| at("port"))?;
         fits.then_some(Columns { count, port, address })

@@ -71,7 +71,7 @@ impl Block for Kernel {
                 "frequency" => clock.frequency_ppm = Some(value),
                 "estimated error" => clock.jitter_s = Some(value / 1e6),
                 _ if !self.adjtime => {
-                    gauge(rows, At { time: clock.at.time, ..line.at }, "", "max_error_s", value / 1e6)
+                    gauge(rows, At { time: clock.at.time, ..line.at }, "", "max_error_s", value / 1e6);
                 }
                 _ => {}
             }

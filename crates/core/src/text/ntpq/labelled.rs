@@ -1,16 +1,21 @@
 //! Reports of a label and a value a line: counters, the system, the kernel.
 
-use super::super::field::{number, with_unit_s};
+use super::super::field::number;
 use super::super::{Block, Form, Line, Taken};
+use super::labels::{CONTROL, INFO, IO, KERNEL, LOOP, Labels, MONITOR, Meaning, NTS, PEER, REPORTS, SYSTEM};
 use super::{gauge, leap, milliseconds, stamp, stratum, variable, without_port};
 use crate::model::{At, Clock, Counter, Event, Origin, Row, What};
 use crate::time::Time;
 
-/// `ntpq -c sysstats`, `ntpdc -c sysstats`.
-pub const SYSSTATS: Form = Form {
-    name: "ntpq -c sysstats",
-    opens: |line| opens(line, &["uptime", "time since restart", "system uptime"]),
-    block: || Box::new(Report::new(SYSTEM)),
+/// `ntpq -c sysstats`.
+pub const SYSSTATS: Form =
+    Form { name: "ntpq -c sysstats", opens: |line| opens(line, &["uptime"]), block: || Box::new(Report::new(SYSTEM)) };
+
+/// `ntpdc -c sysstats`.
+pub const CONTROLSTATS: Form = Form {
+    name: "ntpdc -c sysstats",
+    opens: |line| opens(line, &["time since restart", "system uptime"]),
+    block: || Box::new(Report::new(CONTROL)),
 };
 
 /// `ntpq -c iostats`, `timerstats` and `authinfo`, which begin alike; `ntpdc` has them too.
@@ -65,189 +70,6 @@ pub const NTSINFO: Form = Form {
     block: || Box::new(Report::new(NTS)),
 };
 
-/// What a label stands for.
-#[derive(Clone, Copy, PartialEq)]
-enum Meaning {
-    Count(Counter),
-    /// Age of the daemon; of the counters, unless a reset says better.
-    Uptime,
-    /// Age of the counters.
-    Reset,
-    /// A variable, by the name that the daemon has for it.
-    Variable(&'static str),
-    /// Whose packets these are.
-    Remote,
-    Source,
-    Leap,
-    Stratum,
-    RefTime,
-    Offset,
-    Frequency,
-    Jitter,
-    Wander,
-    RootDelay,
-    RootDispersion,
-    MaxError,
-    /// Status of the kernel's clock.
-    Flags,
-}
-
-use Meaning::{Count, Variable};
-
-type Labels = &'static [(&'static str, Meaning)];
-
-/// All reports: a label of another one ends a report, one of none is of another version.
-const REPORTS: [Labels; 8] = [SYSTEM, IO, INFO, KERNEL, LOOP, MONITOR, PEER, NTS];
-
-const SYSTEM: Labels = &[
-    ("uptime", Meaning::Uptime),
-    ("sysstats reset", Meaning::Reset),
-    ("packets received", Count(Counter::Received)),
-    ("current version", Count(Counter::CurrentVersion)),
-    ("older version", Count(Counter::OldVersion)),
-    ("bad length or format", Count(Counter::BadFormat)),
-    ("authentication failed", Count(Counter::BadAuth)),
-    ("declined", Count(Counter::Declined)),
-    ("restricted", Count(Counter::Restricted)),
-    ("rate limited", Count(Counter::Limited)),
-    ("KoD responses", Count(Counter::KodSent)),
-    ("processed for time", Count(Counter::Processed)),
-    // ntpdc, ntpd 4.2.0 to 4.2.8.
-    ("time since restart", Meaning::Uptime),
-    ("system uptime", Meaning::Uptime),
-    ("time since reset", Meaning::Reset),
-    ("packets processed", Count(Counter::Processed)),
-    ("previous version", Count(Counter::OldVersion)),
-    ("bad version", Count(Counter::UnknownVersion)),
-    ("access denied", Count(Counter::Restricted)),
-    ("bad authentication", Count(Counter::BadAuth)),
-    ("rate exceeded", Count(Counter::Limited)),
-    // xntpd 3.
-    ("new version packets", Count(Counter::CurrentVersion)),
-    ("old version packets", Count(Counter::OldVersion)),
-    ("unknown version number", Count(Counter::UnknownVersion)),
-    ("bad packet format", Count(Counter::BadFormat)),
-    ("limitation rejects", Count(Counter::Limited)),
-];
-
-/// The age here is that of other counters, and no [`Counter::AgeS`].
-const IO: Labels = &[
-    ("time since reset", Variable("iostats_reset")),
-    ("dropped packets", Variable("io_dropped")),
-    ("ignored packets", Variable("io_ignored")),
-    ("received packets", Variable("io_received")),
-    ("packets sent", Count(Counter::Sent)),
-    ("packet send failures", Variable("io_sendfailed")),
-    ("packets not sent", Variable("io_sendfailed")),
-    ("timer overruns", Variable("timer_overruns")),
-    ("keys not found", Variable("authknotfound")),
-];
-
-const INFO: Labels = &[
-    ("system peer", Meaning::Source),
-    ("system peer mode", Variable("peermode")),
-    ("leap indicator", Meaning::Leap),
-    ("stratum", Meaning::Stratum),
-    ("log2 precision", Variable("precision")),
-    ("precision", Variable("precision")),
-    ("root delay", Meaning::RootDelay),
-    // ntpdc calls the delay a distance; NTPsec has a true one, without a colon.
-    ("root distance", Meaning::RootDelay),
-    ("root dispersion", Meaning::RootDispersion),
-    ("reference ID", Variable("refid")),
-    ("reference time", Meaning::RefTime),
-    ("system flags", Variable("flags")),
-    ("system jitter", Meaning::Jitter),
-    ("jitter", Meaning::Jitter),
-    ("clock jitter", Variable("clk_jitter")),
-    ("clock wander", Meaning::Wander),
-    ("stability", Meaning::Wander),
-    ("broadcast delay", Variable("bcastdelay")),
-    ("broadcastdelay", Variable("bcastdelay")),
-    ("symm. auth. delay", Variable("authdelay")),
-    ("authdelay", Variable("authdelay")),
-];
-
-const KERNEL: Labels = &[
-    // What the kernel has still to slew (adjtimex(2)): positive makes the clock go forwards, so reference − local.
-    ("pll offset", Meaning::Offset),
-    ("pll frequency", Meaning::Frequency),
-    ("maximum error", Meaning::MaxError),
-    // ntpd tells the kernel its jitter so (ntp_loopfilter.c).
-    ("estimated error", Meaning::Jitter),
-    ("kernel status", Meaning::Flags),
-    ("status", Meaning::Flags),
-    ("pll time constant", Variable("ktimeconst")),
-    ("precision", Variable("kprecis")),
-    ("frequency tolerance", Variable("kfreqtol")),
-    ("pps frequency", Variable("kppsfreq")),
-    ("pps stability", Variable("kppsstab")),
-    ("pps jitter", Variable("kppsjitter")),
-    // ntpq has no colon here.
-    ("calibration interval", Variable("kppscalibdur")),
-    ("calibration cycles", Variable("kppscalibs")),
-    ("jitter exceeded", Variable("kppsjitexc")),
-    ("stability exceeded", Variable("kppsstbexc")),
-    ("calibration errors", Variable("kppscaliberrs")),
-];
-
-const LOOP: Labels = &[
-    ("offset", Meaning::Offset),
-    ("frequency", Meaning::Frequency),
-    ("poll adjust", Variable("compliance")),
-    ("watchdog timer", Variable("watchdog_timer")),
-];
-
-const MONITOR: Labels = &[
-    ("enabled", Variable("mru_enabled")),
-    ("addresses", Variable("mru_depth")),
-    ("addresses in use", Variable("mru_depth")),
-    ("peak addresses", Variable("mru_deepest")),
-    ("maximum addresses", Variable("mru_maxdepth")),
-    ("reclaim above count", Variable("mru_mindepth")),
-    ("reclaim older than", Variable("mru_maxage")),
-    ("reclaim maxage", Variable("mru_maxage")),
-    ("reclaim minage", Variable("mru_minage")),
-    ("age of oldest slot", Variable("mru_oldest_age")),
-    ("kilobytes", Variable("mru_mem")),
-    ("maximum kilobytes", Variable("mru_maxmem")),
-];
-
-const PEER: Labels = &[
-    ("remote host", Meaning::Remote),
-    ("local address", Variable("dstadr")),
-    ("time last received", Variable("timerec")),
-    ("time until next send", Variable("timer")),
-    ("reachability change", Variable("timereach")),
-    ("packets sent", Count(Counter::SourceSent)),
-    // Not all of them passed the tests.
-    ("packets received", Variable("received")),
-    ("bad authentication", Variable("badauth")),
-    ("bogus origin", Variable("bogusorg")),
-    ("duplicate", Variable("oldpkt")),
-    ("bad dispersion", Variable("seldisp")),
-    ("bad reference time", Variable("selbroken")),
-    ("candidate order", Variable("candidate")),
-    ("count of nts cookies", Variable("ntscookies")),
-];
-
-const NTS: Labels = &[
-    ("NTS client sends", Variable("nts_client_send")),
-    ("NTS client recvs good", Variable("nts_client_recv_good")),
-    ("NTS client recvs w error", Variable("nts_client_recv_bad")),
-    ("NTS server recvs good", Variable("nts_server_recv_good")),
-    ("NTS server recvs w error", Variable("nts_server_recv_bad")),
-    ("NTS server sends", Variable("nts_server_send")),
-    ("NTS decode cookies error", Variable("nts_cookie_decode_error")),
-    ("NTS KE serves good", Variable("nts_ke_serves_good")),
-    ("NTS KE serves bad", Variable("nts_ke_serves_bad")),
-    ("NTS KE client probes good", Variable("nts_ke_probes_good")),
-    ("NTS KE client probes bad", Variable("nts_ke_probes_bad")),
-    ("MSSNTP requests processed", Variable("mssntp_serves")),
-    ("MSSNTP rejected by samba", Variable("mssntp_serves_no")),
-    ("MSSNTP errors talking to samba", Variable("mssntp_serves_err")),
-];
-
 /// Whether `line` is one of these labels and a number.
 fn opens(line: &str, labels: &[&str]) -> bool {
     let Some((label, value)) = line.split_once(':') else { return false };
@@ -258,6 +80,8 @@ struct Report {
     labels: Labels,
     /// Kept until a reset says better.
     uptime: Option<(Origin, u64)>,
+    /// Whether the age of the counters was told.
+    reset: bool,
     /// Whose packets these are; empty for the daemon.
     remote: String,
     /// What is known of the clock, and where that began.
@@ -267,7 +91,7 @@ struct Report {
 
 impl Report {
     fn new(labels: Labels) -> Self {
-        Report { labels, uptime: None, remote: String::new(), clock: None, source: String::new() }
+        Report { labels, uptime: None, reset: false, remote: String::new(), clock: None, source: String::new() }
     }
 
     fn count(&mut self, at: At<'_>, name: Counter, value: &str, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
@@ -320,17 +144,19 @@ impl Block for Report {
         };
         let meaning = *meaning;
         match meaning {
-            Count(name) => return self.count(line.at, name, value, rows),
+            Meaning::Count(name) => return self.count(line.at, name, value, rows),
+            // Another report begins with the same word.
+            Meaning::Reset if self.reset => return Taken::No,
             Meaning::Uptime | Meaning::Reset => {
                 let Some(age) = age_s(value) else { return Taken::Rejected(format!("`{value}` is not an age")) };
                 if meaning == Meaning::Uptime {
                     self.uptime = Some((line.at.origin, age));
                 } else {
-                    self.uptime = None;
+                    (self.uptime, self.reset) = (None, true);
                     counter(rows, line.at, "", Counter::AgeS, age);
                 }
             }
-            Variable(name) => {
+            Meaning::Variable(name) => {
                 let value = value.trim_start_matches('[').trim_end_matches(']');
                 let value = if name == "dstadr" { without_port(value) } else { value };
                 variable(rows, line.at, &self.remote, name, value);
@@ -408,7 +234,7 @@ fn ppm(value: &str) -> Option<f64> {
 }
 
 /// A label and its value. Two labels of ntpq have lost their colon.
-fn labelled<'a>(line: &'a str, labels: Labels) -> Option<(&'a str, &'a str)> {
+fn labelled(line: &str, labels: Labels) -> Option<(&str, &str)> {
     let text = line.trim_start();
     if let Some((label, value)) = text.split_once(':') {
         let fits = label.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -461,6 +287,9 @@ mod tests {
         );
         let io = "time since reset:       59\nreceived packets:       38\npackets sent:           35\nuptime: 7\n";
         assert_eq!(counters(io), ["name=sent value=35", "name=age_s value=7"]);
+        let both =
+            "time since restart: 9\ntime since reset: 8\naccess denied: 7\ntime since reset: 6\npackets sent: 5\n";
+        assert_eq!(counters(both), ["name=age_s value=8", "name=restricted value=7", "name=sent value=5"]);
         assert_eq!(read("uptime: 1\nrate limited: 9x\n").1, ["line 2: `9x` is not a count"]);
     }
 

@@ -7,6 +7,8 @@ mod associations;
 mod clients;
 mod kernel;
 mod labelled;
+mod labels;
+mod layout;
 mod lists;
 mod once;
 mod peers;
@@ -23,6 +25,7 @@ pub const FORMS: &[Form] = &[
     associations::ASSOCIATIONS,
     variables::VARIABLES,
     labelled::SYSSTATS,
+    labelled::CONTROLSTATS,
     labelled::IOSTATS,
     labelled::SYSINFO,
     labelled::KERNINFO,

@@ -27,7 +27,8 @@ pub const SNTP: Form = Form { name: "sntp", opens: |line| Answer::of(line).is_so
 
 fn is_ntpstat(line: &str) -> bool {
     let line = line.trim_end();
-    line == "unsynchronised" || line.contains(" at stratum ") && !line.contains(',')
+    let stratum = line.rsplit_once(" at stratum ").map(|(_, stratum)| stratum);
+    line == "unsynchronised" || stratum.is_some_and(|stratum| stratum.bytes().all(|b| b.is_ascii_digit()))
 }
 
 #[derive(Default)]
