@@ -23,7 +23,13 @@ pub const NTPTRACE: Form =
 pub const NTPDATE: Form = Form { name: "ntpdate -q", opens: |line| asked(line).is_some(), block: || Box::new(Ntpdate) };
 
 /// `sntp` of ntpd 4.2.6 and later, NTPsec's `ntpdig`, macOS's `sntp`.
-pub const SNTP: Form = Form { name: "sntp", opens: |line| Answer::of(line).is_some(), block: || Box::new(Sntp) };
+pub const SNTP: Form =
+    Form { name: "sntp", opens: |line| is_banner(line) || Answer::of(line).is_some(), block: || Box::new(Sntp) };
+
+/// The version, which sntp prints first: `sntp 4.2.8p18@1.4062-o …`.
+fn is_banner(line: &str) -> bool {
+    line.starts_with("sntp 4.") && line.contains('@')
+}
 
 fn is_ntpstat(line: &str) -> bool {
     let line = line.trim_end();
@@ -224,6 +230,9 @@ struct Sntp;
 
 impl Block for Sntp {
     fn line(&mut self, line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
+        if is_banner(line.text) {
+            return Taken::Yes;
+        }
         let Some(answer) = Answer::of(line.text) else { return Taken::No };
         let [name, ..] = answer.words;
         let peer = Peer {

@@ -62,7 +62,7 @@ impl Block for Peers {
         match cells.peer(at) {
             Ok(peer) => {
                 rows(Row::Peer(peer));
-                if self.layout.local && !is_unspecified(cells.refid) {
+                if self.layout.local && is_whole(cells.refid) {
                     variable(rows, at, cells.source, "dstadr", cells.refid);
                 }
                 Taken::Yes
@@ -72,8 +72,10 @@ impl Block for Peers {
     }
 }
 
-fn is_unspecified(address: &str) -> bool {
-    address.is_empty() || address.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified())
+/// Whether this is an address of the host, and nothing is cut off it as IPv6 addresses are, whose rest looks whole.
+fn is_whole(address: &str) -> bool {
+    let cut = address.contains(':') && address.len() >= NAME_WIDTH;
+    !cut && address.parse::<IpAddr>().is_ok_and(|address| !address.is_unspecified())
 }
 
 impl Wide {
@@ -334,11 +336,13 @@ mod tests {
     #[test]
     fn ntpdc_counts_in_seconds_and_says_the_local_address() {
         let text = "     remote           local      st poll reach  delay   offset    disp\n====\n\
-                    =192.0.2.1       192.0.2.7        2   64  377 0.01549 -0.000423 0.03047\n";
+                    =192.0.2.1       192.0.2.7        2   64  377 0.01549 -0.000423 0.03047\n\
+                    =ntp.example     2001:db8:ff:1::  2   64    0 0.00000  0.000000 3.99217\n";
         let want = [
             "peer source=192.0.2.1 tally== stratum=2 poll_s=64 reach=377 offset_s=-0.000423 delay_s=0.01549 \
              dispersion_s=0.03047",
             "variable subject=192.0.2.1 name=dstadr text=192.0.2.7",
+            "peer source=ntp.example tally== stratum=2 poll_s=64 reach=0",
         ];
         assert_eq!(read(text).0, want);
     }

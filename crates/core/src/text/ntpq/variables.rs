@@ -77,7 +77,7 @@ const KEPT: [(&str, &[&str]); 26] = [
 /// Variables without a header, as `ntpq -c "rv 0 offset"` prints the few that were asked for: every one has a name that only
 /// ntpd has, or stands beside such.
 fn is_bare(line: &str) -> bool {
-    const OWN: [&str; 19] = [
+    const OWN: [&str; 20] = [
         "leap",
         "stratum",
         "rootdelay",
@@ -96,6 +96,7 @@ fn is_bare(line: &str) -> bool {
         "hpoll",
         "ppoll",
         "rootdist",
+        "tc",
         "mintc",
     ];
     let mut names = items(line.trim_end_matches(',')).map(variable_of);
