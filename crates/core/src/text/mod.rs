@@ -133,6 +133,8 @@ impl TextReader {
         }
         // Names of people and places in logs come in all encodings; what matters here is ASCII.
         let text = String::from_utf8_lossy(bytes);
+        // PowerShell begins what it writes with a byte order mark.
+        let text = if self.line == 1 { text.strip_prefix('\u{feff}').unwrap_or(&text) } else { &text };
         // Old systems end lines with `\r`, and progress overwrites itself with it.
         let mut reason = None;
         for text in text.trim_ascii_end().split('\r') {
@@ -171,7 +173,9 @@ impl TextReader {
         // A rule stands above the headers of chronyd's logs, a count above the samples of its older dumps.
         // `==> tracking.log <==` stands between files that `head` and `tail` print.
         let title = bare.starts_with("==> ") && bare.ends_with(" <==");
-        let idle = comment || title || is_prompt(bare) || is_rule(bare) || chrony_logs::is_count(bare);
+        // JSON that is laid out has brackets on lines of their own.
+        let bracket = matches!(bare, "{" | "}" | "[" | "]");
+        let idle = comment || title || bracket || is_prompt(bare) || is_rule(bare) || chrony_logs::is_count(bare);
         if idle {
             return None;
         }
