@@ -1,0 +1,117 @@
+//! Logs: what daemons and the kernel said, in syslog, journals, containers, and logs of their own.
+//!
+//! `envelope.rs` knows how lines are stamped, `journal.rs` the forms of journals that are no lines of text, and the
+//! other files what the messages of each program mean. All lines of a log are taken; those of programs that have
+//! nothing to do with the clock give no row.
+
+mod chronyd;
+mod envelope;
+mod journal;
+mod kernel;
+mod meaning;
+mod ntpd;
+mod others;
+mod stamp;
+
+use super::{Block, Form, Line, Taken};
+use crate::model::{At, Event, Happening, Message, Row, What};
+use envelope::{CHRONYD, CONTAINER, DMESG, Entry, Envelope, FULL, ISO, LINUXPTP, NTPD_RS, OWN, RFC5424, SYSLOG};
+use meaning::Program;
+use std::net::IpAddr;
+
+/// What this module reads. Those that say most about themselves come first.
+pub const FORMS: &[Form] = &[
+    journal::JSON,
+    journal::EXPORT,
+    journal::DOCKER,
+    Form { name: "syslog", opens: |line| SYSLOG.opens(line), block: || Box::new(Log(&SYSLOG)) },
+    Form { name: "syslog, RFC 5424", opens: |line| RFC5424.opens(line), block: || Box::new(Log(&RFC5424)) },
+    Form { name: "log of a container", opens: |line| CONTAINER.opens(line), block: || Box::new(Log(&CONTAINER)) },
+    Form { name: "log of chronyd", opens: |line| CHRONYD.opens(line), block: || Box::new(Log(&CHRONYD)) },
+    Form { name: "log of ntpd-rs", opens: |line| NTPD_RS.opens(line), block: || Box::new(Log(&NTPD_RS)) },
+    Form { name: "log of ntpd", opens: |line| OWN.opens(line), block: || Box::new(Log(&OWN)) },
+    Form { name: "log of linuxptp", opens: |line| LINUXPTP.opens(line), block: || Box::new(Log(&LINUXPTP)) },
+    Form { name: "syslog, ISO stamps", opens: |line| ISO.opens(line), block: || Box::new(Log(&ISO)) },
+    Form { name: "journalctl -o short-full", opens: |line| FULL.opens(line), block: || Box::new(Log(&FULL)) },
+    Form { name: "dmesg", opens: |line| DMESG.opens(line), block: || Box::new(Log(&DMESG)) },
+];
+
+/// The programs that say something about time.
+const PROGRAMS: &[Program] = &[
+    kernel::KERNEL,
+    others::SYSTEMD,
+    others::CRON,
+    others::SUDO,
+    ntpd::NTPD,
+    chronyd::CHRONYD,
+    others::TIMESYNCD,
+    others::NTPDATE,
+    others::NTPD_RS,
+    others::LINUXPTP,
+    others::GUEST,
+    others::SETTERS,
+    others::GPSD,
+];
+
+/// The program that calls itself so.
+fn program(tag: &str) -> Option<&'static Program> {
+    // Most lines are of programs that are not known, and few known names begin with the same letter.
+    let first = tag.bytes().next()?;
+    let same = |known: &&str| known.as_bytes().first() == Some(&first) && *known == tag;
+    PROGRAMS.iter().find(|program| program.tags.iter().any(|known| same(&known)))
+}
+
+/// A log whose lines are all stamped in one way.
+struct Log(&'static Envelope);
+
+impl Block for Log {
+    fn line(&mut self, line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
+        match (self.0.cut)(line.text) {
+            Some(entry) => tell(line, &entry, rows),
+            None if line.text.is_empty() || envelope::is_banner(line.text) => Taken::Yes,
+            None => Taken::No,
+        }
+    }
+}
+
+/// Gives what an entry says about the clock, if anything.
+fn tell(line: Line<'_>, entry: &Entry<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
+    let Some(program) = program(entry.program) else { return Taken::Yes };
+    let text = said(entry.message);
+    let Some((kind, found)) = program.read(text) else { return Taken::Yes };
+    let time = (entry.stamp.read)(entry.stamp.text, line.written);
+    if time.is_none() && !entry.stamp.text.is_empty() {
+        return Taken::Rejected(format!("expected a day and a time that exist, not {:?}", entry.stamp.text));
+    }
+    let at = At { time, host: entry.host, ..line.at };
+    let name = if program.name.is_empty() { entry.program } else { program.name };
+    let message = Message { program: name, kind, source: found.source, value: found.value, text };
+    rows(Row::Event(Event { at, what: What::Message(message) }));
+    if kind == Happening::Start && !found.version.is_empty() {
+        let what = What::Variable { association: "", name: "version", value: found.version };
+        rows(Row::Event(Event { at, what }));
+    }
+    if is_own_address(found.local) {
+        let what = What::Variable { association: found.source, name: "dstadr", value: found.local };
+        rows(Row::Event(Event { at, what }));
+    }
+    Taken::Yes
+}
+
+/// Removes what loggers put before a message: Solaris's `[ID 450285 daemon.notice] `, and rsyslog's count of lines that
+/// are the same (`message repeated 2 times: [ …]`).
+fn said(message: &str) -> &str {
+    let repeated = message.strip_prefix("message repeated ").and_then(|rest| rest.split_once(" times: [ "));
+    let message = repeated.map_or(message, |(_, rest)| rest.strip_suffix(']').unwrap_or(rest));
+    let numbered = message.strip_prefix("[ID ").and_then(|rest| rest.split_once("] "));
+    numbered.map_or(message, |(_, rest)| rest)
+}
+
+/// Whether this is an address by which a host can be told from others.
+fn is_own_address(text: &str) -> bool {
+    text.parse()
+        .is_ok_and(|address: IpAddr| !address.is_loopback() && !address.is_unspecified() && !address.is_multicast())
+}
+
+#[cfg(test)]
+mod tests;
