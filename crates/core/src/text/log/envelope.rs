@@ -150,10 +150,9 @@ pub const DMESG: Envelope = Envelope { cut: cut_dmesg, begins: always };
 fn cut_dmesg(line: &str) -> Option<Entry<'_>> {
     let bare = without_priority(line);
     // dmesg -x puts facility and level first.
-    let bare = bare
-        .split_once(": [")
-        .filter(|(x, _)| x.len() == 14 && x.contains(" :"))
-        .map_or(bare, |(x, _)| &bare[x.len() + 2..]);
+    let level = bare.split_once(": [").map(|(level, _)| level).filter(|level| level.len() <= 16 && level.contains(':'));
+    let named = level.filter(|level| level.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b' ' | b':')));
+    let bare = named.map_or(bare, |level| &bare[level.len() + 2..]);
     let (inside, message) = bare.strip_prefix('[')?.split_once("] ")?;
     let since_boot = inside.trim_start();
     let stamp = if since_boot.split_once('.').is_some_and(|(s, f)| is_digits(s) && f.len() == 6 && is_digits(f)) {

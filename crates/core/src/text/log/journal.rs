@@ -20,6 +20,22 @@ pub const EXPORT: Form = Form { name: "journalctl -o export", opens: is_export, 
 /// What Docker's `json-file` driver keeps of a container.
 pub const DOCKER: Form = Form { name: "log of Docker", opens: is_docker, block: || Box::new(Docker) };
 
+/// What journalctl prints before and between entries, whatever their form.
+pub const BANNER: Form = Form { name: "journalctl", opens: is_banner, block: || Box::new(Banner) };
+
+fn is_banner(line: &str) -> bool {
+    let begins = ["-- Logs begin at ", "-- Journal begins at ", "-- Boot ", "-- Reboot --", "-- No entries --"];
+    line.starts_with("-- ") && begins.iter().any(|begin| line.starts_with(begin))
+}
+
+struct Banner;
+
+impl Block for Banner {
+    fn line(&mut self, line: Line<'_>, _: &mut dyn FnMut(Row<'_>)) -> Taken {
+        if line.text.is_empty() || is_banner(line.text) { Taken::Yes } else { Taken::No }
+    }
+}
+
 fn is_json(line: &str) -> bool {
     line.starts_with('{') && line.ends_with('}') && line.contains("\"__REALTIME_TIMESTAMP\"")
 }

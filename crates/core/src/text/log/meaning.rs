@@ -41,11 +41,11 @@ impl Program {
     /// What a message tells of, and with what; `None` where it has nothing to do with the clock.
     pub fn read<'a>(&self, message: &'a str) -> Option<(Happening, Found<'a>)> {
         let bare = (self.bare)(message);
-        let first = bare.as_bytes().first();
-        // Most patterns begin with another letter, and this line is one of millions.
+        // Most patterns begin with other letters, and this line is one of millions.
+        let first = bare.as_bytes().get(..2)?;
         let likely = self.meanings.iter().filter(|(pattern, _)| {
-            let begins = pattern.as_bytes().first();
-            begins == first || begins == Some(&b'{')
+            let begins = pattern.as_bytes();
+            begins.get(..2) == Some(first) || begins.first() == Some(&b'{') || begins.get(1) == Some(&b'{')
         });
         let known = likely.filter_map(|(pattern, kind)| Some((*kind, fit(pattern, bare)?))).next();
         known.or_else(|| self.all.then(|| (Happening::Other, Found::default())))

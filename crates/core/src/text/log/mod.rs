@@ -5,6 +5,7 @@
 //! nothing to do with the clock give no row.
 
 mod chronyd;
+mod client;
 mod envelope;
 mod journal;
 mod kernel;
@@ -24,6 +25,9 @@ pub const FORMS: &[Form] = &[
     journal::JSON,
     journal::EXPORT,
     journal::DOCKER,
+    journal::BANNER,
+    client::NTPDATE,
+    client::SNTP,
     Form { name: "syslog", opens: |line| SYSLOG.opens(line), block: || Box::new(Log(&SYSLOG)) },
     Form { name: "syslog, RFC 5424", opens: |line| RFC5424.opens(line), block: || Box::new(Log(&RFC5424)) },
     Form { name: "log of a container", opens: |line| CONTAINER.opens(line), block: || Box::new(Log(&CONTAINER)) },
@@ -58,7 +62,7 @@ fn program(tag: &str) -> Option<&'static Program> {
     // Most lines are of programs that are not known, and few known names begin with the same letter.
     let first = tag.bytes().next()?;
     let same = |known: &&str| known.as_bytes().first() == Some(&first) && *known == tag;
-    PROGRAMS.iter().find(|program| program.tags.iter().any(|known| same(&known)))
+    PROGRAMS.iter().find(|program| program.tags.iter().any(same))
 }
 
 /// A log whose lines are all stamped in one way.

@@ -105,7 +105,7 @@ pub fn month_first(line: &str) -> Option<(Stamp<'_>, &str)> {
     if first.len() == 4 && is_number(first) {
         at = after(line, at, first);
         first = word(line, at)?;
-    } else if month(first).is_none() && first.len() <= 4 {
+    } else if month(first).is_none() && first.len() <= 5 && first.chars().all(|c| c.is_alphabetic() || c == '.') {
         // A weekday.
         at = after(line, at, first);
         first = word(line, at)?;
