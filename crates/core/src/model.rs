@@ -447,6 +447,8 @@ pub enum Daemon {
     Ntpd,
     /// chronyd.
     Chrony,
+    /// OpenBSD's ntpd, and its portable OpenNTPD.
+    OpenNtpd,
     /// ntpd-rs.
     NtpdRs,
     /// systemd-timesyncd.
@@ -488,6 +490,10 @@ pub enum Counter {
     SourceSent,
     /// Replies from one source that passed the packet tests (`ntpdata` Total valid RX).
     SourceValid,
+    /// Packets dropped because their connection could not be tracked: two raced for one tuple (`conntrack -S`).
+    TrackInsertFailed,
+    /// Packets dropped by the tracking of connections: its table was full, or memory short (`conntrack -S`).
+    TrackDrop,
 }
 
 /// A tracked connection: the original direction, and the reply direction with the addresses after translation.
@@ -528,6 +534,8 @@ pub enum Action {
         /// Whether a new port is drawn for every connection (`random`, `fully-random`).
         random: bool,
     },
+    /// Rewrites the destination: the request goes to a server that the client did not ask.
+    TranslateDestination,
     /// Drops or rejects.
     Drop,
 }

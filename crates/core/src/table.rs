@@ -298,6 +298,7 @@ fn event(row: &Event<'_>, cell: &mut dyn FnMut(Cell<'_>)) {
             let name = match rule.action {
                 Action::Drop => "drop",
                 Action::TranslateSource { .. } => "translate_source",
+                Action::TranslateDestination => "translate_destination",
             };
             let packets = rule.packets.map_or(NO, |n| Cell::Number(n as f64));
             [Cell::Text("rule"), NO, text(rule.hook), Cell::Text(name), packets, NO, text(rule.text)]
@@ -322,6 +323,7 @@ impl Daemon {
         match self {
             Daemon::Ntpd => "ntpd",
             Daemon::Chrony => "chronyd",
+            Daemon::OpenNtpd => "openntpd",
             Daemon::NtpdRs => "ntpd-rs",
             Daemon::Timesyncd => "systemd-timesyncd",
             Daemon::Router => "router",
@@ -384,6 +386,8 @@ impl crate::model::Counter {
             Counter::Declined => "declined",
             Counter::SourceSent => "source_sent",
             Counter::SourceValid => "source_valid",
+            Counter::TrackInsertFailed => "insert_failed",
+            Counter::TrackDrop => "drop",
         }
     }
 }

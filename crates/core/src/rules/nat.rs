@@ -101,6 +101,7 @@ impl Summary for Mappings {
                         let drop = DropRule { hook: rule.hook.into(), text: rule.text.into(), packets: rule.packets };
                         self.drops.push((drop, origin));
                     }
+                    Action::TranslateDestination => {}
                 },
                 _ => {}
             },

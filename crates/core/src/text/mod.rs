@@ -71,6 +71,12 @@ pub trait Block {
     /// Reads one line; rows go to `rows`, which may be called any number of times.
     fn line(&mut self, line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken;
 
+    /// Whether the lines so far can be of nothing else. A form is told as met only then: what `[[source]]` or `server NAME`
+    /// begins, the next lines say.
+    fn sure(&self) -> bool {
+        true
+    }
+
     /// Gives the rows that waited for more lines, when none follows.
     fn end(&mut self, rows: &mut dyn FnMut(Row<'_>)) {
         let _ = rows;
@@ -105,6 +111,8 @@ pub struct TextReader {
     written: Time,
     line: u32,
     block: Option<Box<dyn Block>>,
+    /// The form of that block, until it is sure of it.
+    unsure: Option<&'static str>,
     /// The names of the forms met so far.
     pub forms: Vec<&'static str>,
     /// Lines that no reader knew, before the first that one did.
@@ -117,7 +125,8 @@ impl TextReader {
     /// A reader at the first line of `input`, which was last written at `written`.
     #[must_use]
     pub fn new(input: InputId, written: Time) -> Self {
-        TextReader { input, written, line: 0, block: None, forms: Vec::new(), strange: 0, host: String::new() }
+        let forms = Vec::new();
+        TextReader { input, written, line: 0, block: None, unsure: None, forms, strange: 0, host: String::new() }
     }
 
     /// Reads the next line (without its `\n`), and says what it did not understand.
@@ -147,7 +156,11 @@ impl TextReader {
         let line = Line { at: At::origin(Origin { input: self.input, place }), text, written: self.written };
         let host = &self.host;
         if let Some(block) = &mut self.block {
-            match block.line(line, &mut |row| rows(of_host(row, host))) {
+            let taken = block.line(line, &mut |row| rows(of_host(row, host)));
+            if taken != Taken::No {
+                self.tell_form();
+            }
+            match taken {
                 Taken::Yes => return None,
                 Taken::Rejected(reason) => return Some(reason),
                 Taken::No => self.end(rows),
@@ -157,12 +170,11 @@ impl TextReader {
             named.clone_into(&mut self.host);
         }
         if let Some(form) = forms().find(|form| (form.opens)(line.text)) {
-            if !self.forms.contains(&form.name) {
-                self.forms.push(form.name);
-            }
             let mut block = (form.block)();
             let taken = block.line(line, &mut |row| rows(of_host(row, &self.host)));
             self.block = Some(block);
+            self.unsure = Some(form.name);
+            self.tell_form();
             return match taken {
                 Taken::Rejected(reason) => Some(reason),
                 Taken::Yes | Taken::No => None,
@@ -175,7 +187,8 @@ impl TextReader {
         let title = bare.starts_with("==> ") && bare.ends_with(" <==");
         // JSON that is laid out has brackets on lines of their own.
         let bracket = matches!(bare, "{" | "}" | "[" | "]");
-        let idle = comment || title || bracket || is_prompt(bare) || is_rule(bare) || chrony_logs::is_count(bare);
+        let idle = comment || title || bracket || is_template(bare) || is_prompt(bare) || is_rule(bare);
+        let idle = idle || chrony_logs::is_count(bare);
         if idle {
             return None;
         }
@@ -185,8 +198,20 @@ impl TextReader {
 
     /// Gives the rows that waited for more lines, at the end of the text.
     pub fn end(&mut self, rows: &mut dyn FnMut(Row<'_>)) {
-        if let Some(mut block) = self.block.take() {
+        if let Some(block) = &mut self.block {
             block.end(&mut |row| rows(of_host(row, &self.host)));
+            self.tell_form();
+            self.block = None;
+            self.unsure = None;
+        }
+    }
+
+    /// Notes the form of the block, once it is sure.
+    fn tell_form(&mut self) {
+        let Some(name) = self.unsure.filter(|_| self.block.as_ref().is_some_and(|block| block.sure())) else { return };
+        self.unsure = None;
+        if !self.forms.contains(&name) {
+            self.forms.push(name);
         }
     }
 
@@ -213,6 +238,11 @@ pub(crate) fn is_prompt(line: &str) -> bool {
             let asks = before.contains('@') || matches!(before, "ntpq" | "chronyc");
             asks && (after.is_empty() || after.starts_with(' '))
         })
+}
+
+/// A line of a template's own language (Jinja, Go, ERB, EPP), as configuration management keeps them.
+pub(crate) fn is_template(line: &str) -> bool {
+    ["{%", "{#", "{{", "<%"].iter().any(|mark| line.starts_with(mark))
 }
 
 /// A line that only rules a table off: `====`, `----`.
@@ -279,6 +309,7 @@ mod tests {
         let mut reader = TextReader::new(InputId(0), WRITTEN);
         let mut rows = 0;
         let reject = reader.line(b"conntrack v1\rserver 192.0.2.1 iburst # M\xfcnchen\r\r", &mut |_| rows += 1);
+        reader.end(&mut |_| rows += 1);
         assert_eq!((reject, rows, reader.forms), (None, 1, vec!["conntrack -L", "ntp.conf or chrony.conf"]));
     }
 
