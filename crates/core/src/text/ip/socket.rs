@@ -1,0 +1,95 @@
+//! `ss -ulpn` and `netstat -ulpn`: who listens on NTP's port. Two daemons on it get in each other's way.
+
+use super::super::{Block, Form, Line, Taken};
+use super::variable;
+use crate::model::Row;
+
+/// `ss` and `netstat` with the sockets of UDP, alone or among others.
+pub const SOCKETS: Form = Form { name: "ss -ulpn", opens, block: || Box::new(Sockets::default()) };
+
+/// The header of either; `netstat` has a title before it.
+fn opens(line: &str) -> bool {
+    line.starts_with("Active Internet connections") || is_header(line)
+}
+
+fn is_header(line: &str) -> bool {
+    line.contains("Recv-Q") && line.contains("Send-Q") && line.contains("Local Address")
+}
+
+#[derive(Default)]
+struct Sockets {
+    /// Whether the lines begin with their protocol (`netstat`, `ss -tu`); without it they may be of UDP or TCP.
+    protocol: bool,
+}
+
+impl Block for Sockets {
+    fn line(&mut self, line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
+        let text = line.text.trim_start();
+        if is_header(text) {
+            self.protocol = text.starts_with("Netid") || text.starts_with("Proto");
+            return Taken::Yes;
+        }
+        // `ss -m` and `ss -i` go on in lines that are indented; `netstat -a` lists local sockets after those of the net.
+        if text.is_empty() || line.text.starts_with(['\t', ' ']) || text.starts_with("Active ") || text.starts_with("Proto ") {
+            return Taken::Yes;
+        }
+        let words: Vec<&str> = text.split_ascii_whitespace().collect();
+        let udp = text.starts_with("udp");
+        if self.protocol && !udp {
+            let other = ["tcp", "raw", "unix", "nl", "u_str", "u_dgr", "u_seq", "p_raw", "p_dgr", "icmp", "v_str", "???", "sctp", "tipc", "mptcp", "xdp"];
+            return if other.iter().any(|name| words[0].starts_with(name)) { Taken::Yes } else { Taken::No };
+        }
+        let states = ["UNCONN", "ESTAB", "LISTEN", "CLOSE", "TIME-WAIT", "SYN", "FIN", "LAST-ACK"];
+        let state = words.iter().take(2).any(|word| states.iter().any(|state| word.starts_with(state)));
+        let counts = words.iter().take(4).filter(|word| word.parse::<u64>().is_ok()).count();
+        if counts != 2 {
+            return if udp || state { Taken::Rejected("expected two counts of bytes before the address".into()) } else { Taken::No };
+        }
+        // Without a protocol, UDP's sockets are those that are not connected or have no state at all.
+        let tcp = !udp && words[0] != "UNCONN" && words[0] != "ESTAB" && state;
+        let ends: Vec<&str> = words.iter().skip_while(|word| !word.contains(':')).take(2).copied().collect();
+        let &[local, remote] = &ends[..] else { return Taken::Rejected("expected a local and a remote address".into()) };
+        // A connected socket of a client may have the port by chance, but the server's own is open to all.
+        let is_ntp = local.rsplit_once(':').is_some_and(|(_, port)| matches!(port, "123" | "ntp"));
+        if is_ntp && !tcp && remote.ends_with('*') {
+            let value = process(&words).map_or_else(|| local.to_owned(), |process| format!("{local} {process}"));
+            variable(line.at, "udp_123", &value, rows);
+        }
+        Taken::Yes
+    }
+}
+
+/// Program and process id of `users:(("chronyd",pid=812,fd=5))`, older `users:(("chronyd",812,5))`, or `812/chronyd`.
+fn process(words: &[&str]) -> Option<String> {
+    let users = words.iter().find_map(|word| word.strip_prefix("users:((\""));
+    if let Some((name, rest)) = users.and_then(|users| users.split_once('"')) {
+        let rest = rest.trim_start_matches(',');
+        let pid = rest.strip_prefix("pid=").unwrap_or(rest);
+        return Some(format!("{name} {}", pid.split([',', ')']).next()?));
+    }
+    let (pid, name) = words.iter().skip(5).find_map(|word| word.split_once('/'))?;
+    pid.parse::<u32>().is_ok().then(|| format!("{} {pid}", name.trim_end_matches(':')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::tests::{read, variables};
+
+    #[test]
+    fn both_programs_tell_who_listens() {
+        let ss = "State  Recv-Q Send-Q Local Address:Port Peer Address:PortProcess\n\
+                  UNCONN 0      0            0.0.0.0:123       0.0.0.0:*    users:((\"ntpd\",pid=812,fd=3))\n\
+                  UNCONN 0      0          127.0.0.1:323       0.0.0.0:*    users:((\"chronyd\",pid=813,fd=5))\n\
+                  UNCONN x      0               [::]:ntp          [::]:*    users:((\"ntpd\",pid=812,fd=4))\n\
+                  UNCONN 0      0               [::]:ntp          [::]:*    users:((\"ntpd\",812,4))\n";
+        assert_eq!(variables(ss), ["name=udp_123 text=0.0.0.0:123 ntpd 812", "name=udp_123 text=[::]:ntp ntpd 812"]);
+        assert_eq!(read(ss).1, ["line 4: expected two counts of bytes before the address"]);
+        let netstat = "Active Internet connections (servers and established)\n\
+                       Proto Recv-Q Send-Q Local Address           Foreign Address         State       PID/Program name\n\
+                       tcp        0      0 0.0.0.0:123             0.0.0.0:*               LISTEN      1/inetd\n\
+                       udp        0      0 192.0.2.2:123           192.0.2.9:123           ESTABLISHED 7/sntp\n\
+                       udp        0      0 0.0.0.0:123             0.0.0.0:*                           812/ntpd\n\
+                       udp6       0      0 :::123                  :::*                                -\n";
+        assert_eq!(variables(netstat), ["name=udp_123 text=0.0.0.0:123 ntpd 812", "name=udp_123 text=:::123"]);
+    }
+}

@@ -1,6 +1,0 @@
-//! `iptables-save`.
-
-use super::Form;
-
-/// What this module reads.
-pub const FORMS: &[Form] = &[];
