@@ -110,11 +110,16 @@ mod tests {
         let flow = "src=192.0.2.13 dst=198.51.100.2 sport=123 dport=123 packets=1 bytes=76 [UNREPLIED] \
                     src=198.51.100.2 dst=198.51.100.1 sport=123 dport=108 packets=0 bytes=0 mark=0 zone=1 use=1";
         let want = "subject=192.0.2.13 text=192.0.2.13:123 to 198.51.100.2:123 as 198.51.100.1:108 to 198.51.100.2:123, not answered";
-        for before in ["udp      17 29 ", "ipv4     2 udp      17 29 ", "    [NEW] udp      17 30 ", "[DESTROY] ipv4     2 udp      17 "] {
+        for before in [
+            "udp      17 29 ",
+            "ipv4     2 udp      17 29 ",
+            "    [NEW] udp      17 30 ",
+            "[DESTROY] ipv4     2 udp      17 ",
+        ] {
             assert_eq!(read(&format!("{before}{flow}\n")).0, [format!("flow {want}")], "{before}");
         }
         let timed = read(&format!("[1795345476.508012]\t [UPDATE] udp      17 30 {flow}\n")).0;
-        assert_eq!(timed, [format!("flow time=2026-11-22T11:04:36.508012Z {want}")]);
+        assert_eq!(timed, [format!("time=2026-11-22T11:04:36.508012Z flow {want}")]);
     }
 
     #[test]

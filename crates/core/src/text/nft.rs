@@ -1,5 +1,6 @@
 //! `nft list ruleset`: the rules of a packet filter and NAT that drop packets or rewrite their source.
 
+use super::iptables::rule;
 use super::{Block, Form, Line, Taken};
 use crate::model::{Action, Event, FilterRule, Row, What};
 
@@ -46,6 +47,11 @@ impl Block for Ruleset {
             Some("type") if before == 2 && self.in_chain => {
                 let hook = words.skip_while(|word| *word != "hook").nth(1);
                 self.hook.push_str(hook.unwrap_or_default());
+                // What no rule accepts is dropped too.
+                if text.contains("policy drop") {
+                    let rule = FilterRule { hook: &self.hook, text, action: Action::Drop, packets: None };
+                    rows(Row::Event(Event { at: line.at, what: What::Rule(rule) }));
+                }
             }
             Some(_) if before == 2 && self.in_chain => {
                 if let Some(action) = action(text) {
@@ -89,28 +95,56 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     parts.filter(|word| !word.is_empty())
 }
 
-/// What a rule does, where it concerns NTP.
+/// What a rule does, where NTP packets may meet it.
 fn action(text: &str) -> Option<Action> {
-    let statement = words(text).find(|word| matches!(*word, "masquerade" | "snat" | "drop" | "reject"))?;
+    let statements = ["masquerade", "snat", "dnat", "redirect", "drop", "reject"];
+    let statement = words(text).find(|word| statements.contains(word))?;
+    let before: Vec<&str> = words(text).take_while(|word| *word != statement).collect();
+    if !may_meet_ntp(&before) {
+        return None;
+    }
     if matches!(statement, "drop" | "reject") {
         return Some(Action::Drop);
     }
+    if matches!(statement, "dnat" | "redirect") {
+        return Some(Action::TranslateDestination);
+    }
     let arguments = || words(text).skip_while(|word| *word != statement).skip(1);
-    let ports = arguments().skip_while(|word| *word != "to").nth(1).and_then(ports);
+    let ports = arguments().skip_while(|word| *word != "to").nth(1).and_then(rule::range);
     // Flags are printed with commas: `fully-random,persistent`.
     let random = arguments().flat_map(|word| word.split(',')).any(|flag| matches!(flag, "random" | "fully-random"));
     Some(Action::TranslateSource { ports, random })
 }
 
-/// The ports of `:123-511`, `192.0.2.1:123`, `192.0.2.1-192.0.2.9:123-511` or `[2001:db8::1]:123-511`.
-fn ports(target: &str) -> Option<(u16, u16)> {
-    let (address, ports) = target.rsplit_once(':')?;
-    // An address of version 6 stands in brackets where ports follow.
-    if address.contains(':') && !address.ends_with(']') {
-        return None;
+/// Whether NTP packets may match: what `tcp dport 22` or `meta l4proto icmp` select, they may not.
+fn may_meet_ntp(matches: &[&str]) -> bool {
+    let mut ports = Vec::new();
+    for (at, word) in matches.iter().enumerate() {
+        let next = matches.get(at + 1).copied().unwrap_or_default();
+        let is_port = matches!(next, "sport" | "dport");
+        match *word {
+            "tcp" | "sctp" | "dccp" if is_port || next == "flags" => return false,
+            "udp" | "th" if is_port => ports.push(matches.get(at + 2..).unwrap_or_default()),
+            "l4proto" | "protocol" | "nexthdr"
+                if next != "!=" && !next.contains(['{', '@']) && !rule::may_be_udp(next) =>
+            {
+                return false;
+            }
+            "icmp" | "icmpv6" => return false,
+            _ => {}
+        }
     }
-    let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
-    Some((first.parse().ok()?, last.parse().ok()?))
+    // A set is one word: `{ 53, 123 }`; a named one may hold any.
+    let holds = |given: &[&str]| match given {
+        ["!=", ..] => true,
+        [set, ..] if set.starts_with('@') => true,
+        [given, ..] => {
+            let given = given.trim_matches(['{', '}', ' ']);
+            given.split(',').any(|part| rule::may_be_ntps(part.trim()))
+        }
+        [] => true,
+    };
+    ports.is_empty() || ports.into_iter().any(holds)
 }
 
 /// The count of `counter packets 47 bytes 3290`.
@@ -134,9 +168,10 @@ mod tests {
                     \t\ttype nat hook postrouting priority srcnat; policy accept;\n\
                     \t\toifname \"out0\" meta l4proto udp masquerade to :123-511\n\t}\n}\nnot nft\n";
         let want = [
-            "rule [input] Drop Some(47) udp dport 123 udp sport != 123 counter packets 47 bytes 3290 drop",
-            "rule [] Drop None udp dport 123 reject with icmp port-unreachable",
-            "rule [postrouting] TranslateSource { ports: Some((123, 511)), random: false } None oifname \"out0\" meta l4proto udp masquerade to :123-511",
+            "rule subject=input name=drop text=type filter hook input priority filter; policy drop;",
+            "rule subject=input name=drop value=47 text=udp dport 123 udp sport != 123 counter packets 47 bytes 3290 drop",
+            "rule name=drop text=udp dport 123 reject with icmp port-unreachable",
+            "rule subject=postrouting name=translate_source text=oifname \"out0\" meta l4proto udp masquerade to :123-511",
         ];
         let (rows, rejects, forms) = read(text);
         assert_eq!(rows, want);
@@ -158,7 +193,17 @@ mod tests {
         );
         assert_eq!(of("snat ip6 to [2001:db8::1]:700"), Some((Some((700, 700)), false)));
         assert_eq!(of("snat ip6 to 2001:db8::1"), Some((None, false)));
-        assert_eq!(of("dnat to 192.0.2.1:123"), None);
+        assert_eq!(action("udp dport 123 dnat to 192.0.2.1:123"), Some(Action::TranslateDestination));
+        for other in
+            ["tcp dport 22 drop", "udp dport { 53, 67 } reject", "meta l4proto icmp drop", "udp dport 53 redirect"]
+        {
+            assert_eq!(action(other), None, "{other}");
+        }
+        for drop in
+            ["ct state invalid drop", "udp sport != 123 drop", "udp dport { 53, 123 } drop", "udp dport @ports drop"]
+        {
+            assert_eq!(action(drop), Some(Action::Drop), "{drop}");
+        }
         assert_eq!(packets("counter name \"ntp\" drop"), None);
     }
 }

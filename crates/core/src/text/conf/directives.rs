@@ -18,8 +18,8 @@ const MOST_UNKNOWN: u32 = 3;
 pub struct Directives {
     /// Whose language the last line was that only one daemon understands.
     daemon: Option<Daemon>,
-    /// Whether a line was met that only stands in configurations of time.
-    sure: bool,
+    /// The most that a line has said of it.
+    sign: Sign,
     held: Vec<(Origin, String)>,
     bytes: usize,
     /// Strange lines on end.
@@ -49,10 +49,10 @@ impl Block for Directives {
             return Taken::Rejected(format!("`{keyword}` needs an argument"));
         }
         self.template = left_open(bare);
-        self.sure |= sign(bare) == Sign::Sure;
+        self.sign = self.sign.max(sign(bare));
         self.daemon = language(bare).or(self.daemon);
         match self.daemon {
-            Some(daemon) if self.sure => {
+            Some(daemon) if self.sure() => {
                 self.give(daemon, rows);
                 give(line.at.origin, bare, daemon, rows);
             }
@@ -62,19 +62,22 @@ impl Block for Directives {
     }
 
     fn sure(&self) -> bool {
-        self.sure
+        self.sign == Sign::Sure
     }
 
     fn end(&mut self, rows: &mut dyn FnMut(Row<'_>)) {
-        self.give(self.guess(), rows);
+        if self.sign >= Sign::May {
+            self.give(self.guess(), rows);
+        }
     }
 }
 
 impl Directives {
     fn unknown(&mut self, line: Line<'_>, word: &str) -> Taken {
         self.unknown += 1;
-        if !self.sure {
+        if !self.sure() {
             self.held.clear();
+            self.sign = Sign::Nothing;
             return Taken::No;
         }
         let is_conf = |form: &Form| super::FORMS.iter().any(|own| own.name == form.name);
@@ -84,6 +87,7 @@ impl Directives {
         if another || left || self.unknown > MOST_UNKNOWN {
             return Taken::No;
         }
+        self.template = left_open(line.text);
         Taken::Rejected(format!("unknown directive `{word}`"))
     }
 
@@ -93,7 +97,8 @@ impl Directives {
         if self.held.len() >= MOST_HELD || self.bytes >= MOST_HELD_BYTES {
             let daemon = self.guess();
             self.daemon = Some(daemon);
-            self.give(daemon, rows);
+            self.end(rows);
+            self.held.clear();
         }
     }
 
@@ -105,7 +110,7 @@ impl Directives {
 
     /// Gives the lines held. Nothing in them was strange, so that from now on they are a configuration.
     fn give(&mut self, daemon: Daemon, rows: &mut dyn FnMut(Row<'_>)) {
-        self.sure |= !self.held.is_empty();
+        self.sign = Sign::Sure;
         self.bytes = 0;
         for (origin, bare) in self.held.drain(..) {
             give(origin, &bare, daemon, rows);

@@ -21,10 +21,12 @@ pub fn left_open(line: &str) -> Option<&'static str> {
 
 /// What follows the first mark of a passage, and what will end it.
 fn next_passage(line: &str) -> Option<(&str, &'static str)> {
-    let at = |begin: &str| line.match_indices(begin).map(|(at, _)| at).find(|at| {
-        // EPP's code may open a brace where the passage ends: `<% if $x {%>`.
-        !line[at + begin.len()..].starts_with('>')
-    });
+    let at = |begin: &str| {
+        line.match_indices(begin).map(|(at, _)| at).find(|at| {
+            // EPP's code may open a brace where the passage ends: `<% if $x {%>`.
+            !line[at + begin.len()..].starts_with('>')
+        })
+    };
     let first = MARKS.iter().filter_map(|(begin, end)| Some((at(begin)? + begin.len(), *end))).min()?;
     Some((line.get(first.0..)?, first.1))
 }

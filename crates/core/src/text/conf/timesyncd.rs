@@ -72,7 +72,10 @@ mod tests {
             "directive who=systemd-timesyncd name=NTP text=192.0.2.2",
         ];
         assert_eq!(rows, want);
-        assert_eq!((rejects, forms), (vec!["line 4: unknown key of timesyncd.conf".to_owned()], vec!["timesyncd.conf"]));
+        assert_eq!(
+            (rejects, forms),
+            (vec!["line 4: unknown key of timesyncd.conf".to_owned()], vec!["timesyncd.conf"])
+        );
         assert_eq!(read("[Time]\n#NTP=\n").2, ["timesyncd.conf"]);
         assert_eq!(read("[Time]\nZone=x\n").2, [""; 0]);
     }

@@ -35,7 +35,9 @@ fn opens(line: &str) -> bool {
 /// The entry of a table's heading; a comment may follow it.
 fn table(line: &str) -> Option<&'static (&'static str, &'static str)> {
     TABLES.iter().find(|(heading, _)| {
-        line.trim_start().strip_prefix(heading).is_some_and(|rest| matches!(rest.trim_start().as_bytes(), [] | [b'#', ..]))
+        line.trim_start()
+            .strip_prefix(heading)
+            .is_some_and(|rest| matches!(rest.trim_start().as_bytes(), [] | [b'#', ..]))
     })
 }
 
@@ -69,10 +71,16 @@ impl Block for Tables {
             self.open = !bare.starts_with([']', '}']);
             return Taken::Yes;
         }
-        let Some((key, value)) = bare.split_once('=').map(|(key, value)| (key.trim_end(), without_comment(value.trim()))) else {
+        let Some((key, value)) =
+            bare.split_once('=').map(|(key, value)| (key.trim_end(), without_comment(value.trim())))
+        else {
             // Another table, or another file.
             let reason = || Taken::Rejected("expected `key = value`".into());
-            return if self.sure && !bare.starts_with(['[', '$']) && !bare.contains('@') { reason() } else { Taken::No };
+            return if self.sure && !bare.starts_with(['[', '$']) && !bare.contains('@') {
+                reason()
+            } else {
+                Taken::No
+            };
         };
         if key.is_empty() || !key.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.\"".contains(&b)) {
             return if self.sure { Taken::Rejected("expected `key = value`".into()) } else { Taken::No };

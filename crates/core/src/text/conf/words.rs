@@ -148,7 +148,8 @@ pub fn language(line: &str) -> Option<Daemon> {
         // ntpd's reference clocks have addresses of this net, and options `-4` and `-6` before an address.
         _ if first.starts_with("127.127.") || matches!(first, "-4" | "-6") => Some(Daemon::Ntpd),
         "server" | "pool" | "peer" => words.find_map(|word| {
-            let lists = [(CHRONY_OPTIONS, Daemon::Chrony), (NTPD_OPTIONS, Daemon::Ntpd), (OPENNTPD_OPTIONS, Daemon::OpenNtpd)];
+            let lists =
+                [(CHRONY_OPTIONS, Daemon::Chrony), (NTPD_OPTIONS, Daemon::Ntpd), (OPENNTPD_OPTIONS, Daemon::OpenNtpd)];
             lists.into_iter().find(|(list, _)| is_among(list, word)).map(|(_, daemon)| daemon)
         }),
         _ => None,
@@ -161,11 +162,14 @@ pub fn prefers_chrony(line: &str) -> bool {
 }
 
 /// What a line says of the text that it stands in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Sign {
     /// Nothing: other texts have such lines.
+    #[default]
     Nothing,
-    /// It may be a configuration of a time daemon.
+    /// Configurations of many programs have such lines; others must say that this is one of time.
+    Hint,
+    /// It is a configuration of a time daemon, if nothing in it is strange.
     May,
     /// It is one.
     Sure,
@@ -182,6 +186,7 @@ pub fn sign(line: &str) -> Sign {
     let first = words.first().copied().unwrap_or_default();
     let numbers = || !words.is_empty() && words.iter().all(|word| word.parse::<f64>().is_ok());
     let sure = |yes: bool| if yes { Sign::Sure } else { Sign::Nothing };
+    let hint = |yes: bool| if yes { Sign::Hint } else { Sign::Nothing };
     let may = |yes: bool| if yes { Sign::May } else { Sign::Nothing };
     match keyword {
         "server" | "pool" | "peer" => source(&words),
@@ -190,9 +195,17 @@ pub fn sign(line: &str) -> Sign {
             (true, true) => Sign::Sure,
             (path, _) => may(path && words.len() < 3),
         },
-        _ if is_among(COMMON_PATHS, keyword) => sure(is_path(first) && is_times(first) && words.len() == 1),
+        _ if is_among(COMMON_PATHS, keyword) => match is_path(first) && words.len() == 1 {
+            true if is_times(first) => Sign::Sure,
+            path => hint(path),
+        },
+        "port" => hint(numbers() && words.len() == 1),
+        "user" => hint(matches!(words[..], [_])),
+        "manual" | "local" if words.is_empty() => Sign::Hint,
         "servers" => sure(words.len() == 1 && is_name(first)),
-        "broadcast" => may(is_address(first) || first.parse::<u32>().is_ok() && words.get(1).is_some_and(|w| is_address(w))),
+        "broadcast" => {
+            may(is_address(first) || first.parse::<u32>().is_ok() && words.get(1).is_some_and(|w| is_address(w)))
+        }
         "manycastclient" | "manycastserver" | "multicastclient" => sure(is_address(first)),
         "broadcastclient" => sure(words.is_empty() || matches!(words[..], ["yes" | "no" | "novolley"])),
         "restrict" | "unrestrict" => sure(is_restriction(&words)),
@@ -204,7 +217,10 @@ pub fn sign(line: &str) -> Sign {
         "disable" | "enable" => may(!words.is_empty() && words.iter().all(|word| is_among(SWITCHES, word))),
         "interface" | "nic" => may(matches!(words[..], ["listen" | "ignore" | "drop", _])),
         "logconfig" => sure(first.starts_with(['=', '+', '-']) && first.len() > 3),
-        "nts" => sure(matches!(first, "enable" | "disable" | "cookie" | "key" | "cert" | "ca" | "mintls" | "maxtls") && words.len() < 3),
+        "nts" => sure(
+            matches!(first, "enable" | "disable" | "cookie" | "key" | "cert" | "ca" | "mintls" | "maxtls")
+                && words.len() < 3,
+        ),
         "pollskewlist" => sure(first == "default" || first.contains('|')),
         "rlimit" => sure(matches!(first, "memlock" | "stacksize" | "filenum")),
         "authenticate" | "monitor" => may(matches!(words[..], ["yes" | "no"])),
@@ -215,6 +231,8 @@ pub fn sign(line: &str) -> Sign {
         "rtcsync" | "rtconutc" | "lock_all" | "noclientlog" | "dumponexit" | "nosystemcert" | "generatecommandkey" => {
             sure(words.is_empty())
         }
+        "allow" | "deny" if words.is_empty() => Sign::Hint,
+        "cmdallow" | "cmddeny" if words.is_empty() => Sign::Sure,
         "allow" | "deny" => may(matches!(words[..], ["all"]) || words.len() == 1 && is_net(first)),
         "cmdallow" | "cmddeny" => sure(first == "all" || is_net(first)),
         "bindacqaddress" | "bindcmdaddress" => sure(is_address(first) || first.starts_with('/')),
@@ -230,12 +248,18 @@ pub fn sign(line: &str) -> Sign {
         "authselectmode" => sure(matches!(first, "require" | "prefer" | "mix" | "ignore")),
         "ratelimit" | "cmdratelimit" | "ntsratelimit" => sure(matches!(first, "interval" | "burst" | "leak" | "kod")),
         "initstepslew" | "maxchange" => sure(first.parse::<f64>().is_ok() && words.len() > 1),
-        "hwtimestamp" => may(words.len() == 1 || words.iter().any(|word| matches!(*word, "minpoll" | "rxfilter" | "txcomp"))),
+        "hwtimestamp" => {
+            may(words.len() == 1 || words.iter().any(|word| matches!(*word, "minpoll" | "rxfilter" | "txcomp")))
+        }
         "dscp" => may(numbers() && words.len() == 1),
         "listen" => may(matches!(words[..], ["on", on] | ["on", on, "rtable", _] if on == "*" || is_name(on))),
         "query" => sure(matches!(words[..], ["from", from] if is_address(from))),
-        "sensor" => may(words.len() == 1 || words.iter().any(|word| matches!(*word, "correction" | "refid" | "stratum" | "weight" | "trusted"))),
-        "constraint" | "constraints" => sure(first == "from" && words.len() > 1),
+        "sensor" => may(words.len() == 1
+            || words.iter().any(|word| matches!(*word, "correction" | "refid" | "stratum" | "weight" | "trusted"))),
+        "constraint" | "constraints" => {
+            let quoted = words.get(1).is_some_and(|word| word.starts_with('"') && word.ends_with('"'));
+            sure(first == "from" && (quoted || words.get(1).is_some_and(|word| is_address(word))))
+        }
         _ => Sign::Nothing,
     }
 }
@@ -289,7 +313,10 @@ fn is_restriction(words: &[&str]) -> bool {
     };
     let Some((whom, flags)) = words.split_first() else { return false };
     let flag = |word: &&str| {
-        is_among(RESTRICT_FLAGS, word) || matches!(*word, "mask" | "ippeerlimit") || is_address(word) || word.parse::<i32>().is_ok()
+        is_among(RESTRICT_FLAGS, word)
+            || matches!(*word, "mask" | "ippeerlimit")
+            || is_address(word)
+            || word.parse::<i32>().is_ok()
     };
     let whom = matches!(*whom, "default" | "source") || is_net(whom) || whom.contains('.') && is_name(whom);
     whom && flags.iter().all(flag)
@@ -303,7 +330,8 @@ fn is_address(word: &str) -> bool {
 fn is_net(word: &str) -> bool {
     let (address, prefix) = word.split_once('/').map_or((word, None), |(address, prefix)| (address, Some(prefix)));
     let octets = || address.contains('.') && address.split('.').all(|part| part.parse::<u8>().is_ok());
-    (is_address(address) || octets()) && prefix.is_none_or(|prefix| prefix.parse::<u8>().is_ok_and(|bits| bits <= 128) || is_address(prefix))
+    (is_address(address) || octets())
+        && prefix.is_none_or(|prefix| prefix.parse::<u8>().is_ok_and(|bits| bits <= 128) || is_address(prefix))
 }
 
 fn is_name(word: &str) -> bool {

@@ -12,7 +12,8 @@ pub const LIST: Form = Form {
 };
 
 /// `ip -br addr`, `ip -br link`.
-pub const BRIEF: Form = Form { name: "ip -br addr", opens: |line| brief(line) == Some(true), block: || Box::new(Brief) };
+pub const BRIEF: Form =
+    Form { name: "ip -br addr", opens: |line| brief(line) == Some(true), block: || Box::new(Brief) };
 
 /// `2: eth0: <BROADCAST,MULTICAST,UP> mtu 1500 …`: the interface.
 fn heading(line: &str) -> Option<&str> {
@@ -112,10 +113,7 @@ mod tests {
         let whole = "2: eth0@if5: <BROADCAST,UP> mtu 1500 qdisc noop state UP\n    link/ether 00:00:5e:00:53:01 brd ff:ff:ff:ff:ff:ff\n    \
                      inet 192.0.2.2/24 brd 192.0.2.255 scope global eth0\n       valid_lft forever preferred_lft forever\n    \
                      inet6 2001:db8::2/64 scope global\n    inet bad/24\nend\n";
-        let want = [
-            "address subject=eth0 text=192.0.2.2/24",
-            "address subject=eth0 text=2001:db8::2/64",
-        ];
+        let want = ["address subject=eth0 text=192.0.2.2/24", "address subject=eth0 text=2001:db8::2/64"];
         let (rows, rejects, _) = read(whole);
         assert_eq!(rows, want);
         assert_eq!(rejects, ["line 6: expected an address and its prefix", "line 7: no reader knows this line"]);

@@ -42,7 +42,8 @@ const GAUGES: [(&str, &str, f64); 4] = [
 ];
 
 /// Labels of numbers that say nothing.
-const OTHERS: [&str; 10] = ["precision", "time_constant", "ppsfreq", "jitter", "shift", "stabil", "jitcnt", "calcnt", "errcnt", "stbcnt"];
+const OTHERS: [&str; 10] =
+    ["precision", "time_constant", "ppsfreq", "jitter", "shift", "stabil", "jitcnt", "calcnt", "errcnt", "stbcnt"];
 
 fn signed(text: &str) -> Option<i64> {
     match text.strip_prefix('-') {
@@ -122,7 +123,7 @@ mod tests {
                     \x20    raw time:  1795345476s 508012us = 1795345476.508012\n return value = 0\n";
         let want = [
             "clock time=2026-11-22T11:04:36.508012Z leap=0 offset_s=-0.0015 frequency_ppm=10",
-            "gauge time=2026-11-22T11:04:36.508012Z subject=kernel name=kernel_maxerror_s value=0.016",
+            "time=2026-11-22T11:04:36.508012Z gauge subject=kernel name=kernel_maxerror_s value=0.016",
         ];
         assert_eq!(read(text).0[..2], want);
         let nano = text.replace("status: 1", "status: 8257").replace("tick: 10000", "tick: x");

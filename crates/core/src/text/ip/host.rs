@@ -26,8 +26,12 @@ fn uname(line: &str) -> Option<(&str, String)> {
         _ => false,
     };
     let plain = |word: &str| word.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._+~#".contains(&b));
-    (shaped && plain(host) && plain(release) && release.starts_with(|c: char| c.is_ascii_digit()) && words.next().is_some())
-        .then(|| (host, format!("{system} {release}")))
+    (shaped
+        && plain(host)
+        && plain(release)
+        && release.starts_with(|c: char| c.is_ascii_digit())
+        && words.next().is_some())
+    .then(|| (host, format!("{system} {release}")))
 }
 
 struct Uname;

@@ -73,11 +73,20 @@ impl Block for Routes {
             Some(None) => return Taken::Rejected("expected a netmask".into()),
             None => to,
         };
+        // The kernel's last resort, which says no.
+        if words.iter().any(|flags| flags.starts_with('!')) {
+            return Taken::Yes;
+        }
         let gateway = words[1];
         let via = match prefixed(gateway).map(|(address, _)| address) {
             Some(address) => (!address.is_unspecified()).then_some(address),
             // On the link itself: BSD names the interface or the neighbour's hardware.
-            None if matches!(gateway, "*" | "-") || gateway.starts_with("link") || gateway.matches([':', '.']).count() == 5 => None,
+            None if matches!(gateway, "*" | "-")
+                || gateway.starts_with("link")
+                || gateway.matches([':', '.']).count() == 5 =>
+            {
+                None
+            }
             None => return Taken::Rejected(format!("expected the address of a router, not `{gateway}`")),
         };
         let interface = match columns.interface {

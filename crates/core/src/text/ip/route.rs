@@ -50,7 +50,9 @@ struct Route<'a> {
 fn route(line: &str) -> Option<Result<Route<'_>, String>> {
     let words: Vec<&str> = line.split_ascii_whitespace().take(40).collect();
     let (kind, rest) = match words.split_first() {
-        Some((kind, rest)) if NOWHERE.contains(kind) || OWN.contains(kind) || matches!(*kind, "unicast" | "multicast") => {
+        Some((kind, rest))
+            if NOWHERE.contains(kind) || OWN.contains(kind) || matches!(*kind, "unicast" | "multicast") =>
+        {
             (*kind, rest)
         }
         _ => ("", &words[..]),
@@ -72,7 +74,12 @@ fn route(line: &str) -> Option<Result<Route<'_>, String>> {
         return None;
     }
     // `default` begins prose too.
-    if first == "default" && !matches!(rest.get(1), None | Some(&"via" | &"dev" | &"nhid" | &"proto" | &"metric" | &"table" | &"src" | &"from")) {
+    if first == "default"
+        && !matches!(
+            rest.get(1),
+            None | Some(&"via" | &"dev" | &"nhid" | &"proto" | &"metric" | &"table" | &"src" | &"from")
+        )
+    {
         return None;
     }
     let via = match via.map(|via| via.parse::<IpAddr>().map_err(|_| via)) {
@@ -182,7 +189,10 @@ mod tests {
         ];
         let (rows, rejects, _) = read(text);
         assert_eq!(rows, want);
-        assert_eq!(rejects, ["line 10: expected the address of a router, not `router`", "line 11: no reader knows this line"]);
+        assert_eq!(
+            rejects,
+            ["line 10: expected the address of a router, not `router`", "line 11: no reader knows this line"]
+        );
     }
 
     #[test]

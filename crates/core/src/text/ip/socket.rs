@@ -30,25 +30,38 @@ impl Block for Sockets {
             return Taken::Yes;
         }
         // `ss -m` and `ss -i` go on in lines that are indented; `netstat -a` lists local sockets after those of the net.
-        if text.is_empty() || line.text.starts_with(['\t', ' ']) || text.starts_with("Active ") || text.starts_with("Proto ") {
+        if text.is_empty()
+            || line.text.starts_with(['\t', ' '])
+            || text.starts_with("Active ")
+            || text.starts_with("Proto ")
+        {
             return Taken::Yes;
         }
         let words: Vec<&str> = text.split_ascii_whitespace().collect();
         let udp = text.starts_with("udp");
         if self.protocol && !udp {
-            let other = ["tcp", "raw", "unix", "nl", "u_str", "u_dgr", "u_seq", "p_raw", "p_dgr", "icmp", "v_str", "???", "sctp", "tipc", "mptcp", "xdp"];
+            let other = [
+                "tcp", "raw", "unix", "nl", "u_str", "u_dgr", "u_seq", "p_raw", "p_dgr", "icmp", "v_str", "???",
+                "sctp", "tipc", "mptcp", "xdp",
+            ];
             return if other.iter().any(|name| words[0].starts_with(name)) { Taken::Yes } else { Taken::No };
         }
         let states = ["UNCONN", "ESTAB", "LISTEN", "CLOSE", "TIME-WAIT", "SYN", "FIN", "LAST-ACK"];
         let state = words.iter().take(2).any(|word| states.iter().any(|state| word.starts_with(state)));
         let counts = words.iter().take(4).filter(|word| word.parse::<u64>().is_ok()).count();
         if counts != 2 {
-            return if udp || state { Taken::Rejected("expected two counts of bytes before the address".into()) } else { Taken::No };
+            return if udp || state {
+                Taken::Rejected("expected two counts of bytes before the address".into())
+            } else {
+                Taken::No
+            };
         }
         // Without a protocol, UDP's sockets are those that are not connected or have no state at all.
         let tcp = !udp && words[0] != "UNCONN" && words[0] != "ESTAB" && state;
         let ends: Vec<&str> = words.iter().skip_while(|word| !word.contains(':')).take(2).copied().collect();
-        let &[local, remote] = &ends[..] else { return Taken::Rejected("expected a local and a remote address".into()) };
+        let &[local, remote] = &ends[..] else {
+            return Taken::Rejected("expected a local and a remote address".into());
+        };
         // A connected socket of a client may have the port by chance, but the server's own is open to all.
         let is_ntp = local.rsplit_once(':').is_some_and(|(_, port)| matches!(port, "123" | "ntp"));
         if is_ntp && !tcp && remote.ends_with('*') {

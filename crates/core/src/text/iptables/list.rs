@@ -87,7 +87,26 @@ impl Block for List {
 /// A protocol by name or number.
 fn is_protocol(word: &str) -> bool {
     let word = word.trim_start_matches('!');
-    let names = ["all", "tcp", "udp", "udplite", "icmp", "icmpv6", "ipv6-icmp", "esp", "ah", "sctp", "gre", "igmp", "vrrp", "ospf", "dccp", "ipv6", "ipencap", "pim"];
+    let names = [
+        "all",
+        "tcp",
+        "udp",
+        "udplite",
+        "icmp",
+        "icmpv6",
+        "ipv6-icmp",
+        "esp",
+        "ah",
+        "sctp",
+        "gre",
+        "igmp",
+        "vrrp",
+        "ospf",
+        "dccp",
+        "ipv6",
+        "ipencap",
+        "pim",
+    ];
     names.contains(&word) || word.parse::<u8>().is_ok()
 }
 
@@ -99,7 +118,8 @@ fn action(target: &str, words: &[&str]) -> Option<Action> {
     }
     let after = |word: &str, prefix: &str| word.strip_prefix(prefix).map(str::to_owned);
     let single = rest.iter().filter_map(|word| ["spt:", "dpt:", "spts:", "dpts:"].iter().find_map(|p| after(word, p)));
-    let lists = rest.windows(2).filter(|pair| matches!(pair[0], "dports" | "sports" | "ports")).map(|pair| pair[1].to_owned());
+    let lists =
+        rest.windows(2).filter(|pair| matches!(pair[0], "dports" | "sports" | "ports")).map(|pair| pair[1].to_owned());
     let ports: Vec<String> = single.chain(lists).collect();
     if !ports.is_empty() && !ports.iter().any(|ports| rule::may_be_ntps(ports)) {
         return None;
@@ -130,6 +150,9 @@ mod tests {
             "rule subject=postrouting name=translate_source text=1    MASQUERADE  all  --  192.0.2.0/24         0.0.0.0/0            masq ports: 1024-65535 random",
         ];
         assert_eq!(rows, want);
-        assert_eq!(rejects, ["line 6: expected counts of packets and bytes before a rule", "line 11: no reader knows this line"]);
+        assert_eq!(
+            rejects,
+            ["line 6: expected counts of packets and bytes before a rule", "line 11: no reader knows this line"]
+        );
     }
 }

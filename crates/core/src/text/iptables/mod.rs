@@ -1,7 +1,7 @@
 //! `iptables` and `ip6tables`: rules that drop packets or rewrite their ends, as far as they may concern NTP.
 
 mod list;
-mod rule;
+pub mod rule;
 mod save;
 
 use super::Form;

@@ -38,9 +38,9 @@ pub fn may_be_ntps(ports: &str) -> bool {
         || ports.split(',').any(|part| {
             let number = |text: &str, empty| if text.is_empty() { Some(empty) } else { port(text) };
             match part.split_once([':', '-']) {
-                Some((low, high)) => number(low, 0).zip(number(high, u16::MAX)).is_none_or(|(low, high)| {
-                    (low..=high).contains(&NTP_PORT) || (high > 1023 && high - low > 1000)
-                }),
+                Some((low, high)) => number(low, 0)
+                    .zip(number(high, u16::MAX))
+                    .is_none_or(|(low, high)| (low..=high).contains(&NTP_PORT) || (high > 1023 && high - low > 1000)),
                 None => port(part).is_some_and(|port| port == NTP_PORT),
             }
         })

@@ -22,7 +22,8 @@ fn policy(line: &str) -> Option<(&str, &str, Option<u64>)> {
     let counted = line.strip_prefix(':');
     let mut words = counted.or_else(|| line.strip_prefix("-P "))?.split_ascii_whitespace();
     let (chain, policy) = (words.next()?, words.next()?);
-    let packets = words.next().map(|word| Some(word.strip_prefix('[')?.strip_suffix(']')?.split_once(':')?.0.parse().ok()?));
+    let packets =
+        words.next().map(|word| Some(word.strip_prefix('[')?.strip_suffix(']')?.split_once(':')?.0.parse().ok()?));
     let is_policy = matches!(policy, "ACCEPT" | "DROP" | "QUEUE" | "-");
     (is_policy && packets != Some(None) && words.next().is_none()).then_some((chain, policy, packets.flatten()))
 }
@@ -41,7 +42,12 @@ struct Save;
 impl Block for Save {
     fn line(&mut self, line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
         let text = line.text;
-        if text.is_empty() || text.starts_with('#') || TABLES.contains(&text) || text == "COMMIT" || text.starts_with("-N ") {
+        if text.is_empty()
+            || text.starts_with('#')
+            || TABLES.contains(&text)
+            || text == "COMMIT"
+            || text.starts_with("-N ")
+        {
             return Taken::Yes;
         }
         let mut give = |hook: &str, action, packets| {
@@ -113,12 +119,26 @@ mod tests {
         let of = |rule: &str| action(rule);
         let nat = |ports, random| Some(Action::TranslateSource { ports, random });
         assert_eq!(of("-A POSTROUTING -o out0 -j MASQUERADE"), nat(None, false));
-        assert_eq!(of("-A POSTROUTING -p udp -j MASQUERADE --to-ports 1024-65535 --random-fully"), nat(Some((1024, 65535)), true));
-        assert_eq!(of("-A POSTROUTING -p udp -j SNAT --to-source 192.0.2.1-192.0.2.9:123-511 --random"), nat(Some((123, 511)), true));
+        assert_eq!(
+            of("-A POSTROUTING -p udp -j MASQUERADE --to-ports 1024-65535 --random-fully"),
+            nat(Some((1024, 65535)), true)
+        );
+        assert_eq!(
+            of("-A POSTROUTING -p udp -j SNAT --to-source 192.0.2.1-192.0.2.9:123-511 --random"),
+            nat(Some((123, 511)), true)
+        );
         assert_eq!(of("-A POSTROUTING -j SNAT --to-source 2001:db8::1"), nat(None, false));
         assert_eq!(of("-A POSTROUTING -p tcp -j MASQUERADE"), None);
-        assert_eq!(of("-A PREROUTING -p udp -m udp --dport 123 -j REDIRECT --to-ports 123"), Some(Action::TranslateDestination));
-        for drop in ["-p udp -m udp ! --sport 123 --dport 123", "-m limit --limit 5/sec", "-p udp -m multiport --dports 53,123", "-p udp --dport 1024:65535"] {
+        assert_eq!(
+            of("-A PREROUTING -p udp -m udp --dport 123 -j REDIRECT --to-ports 123"),
+            Some(Action::TranslateDestination)
+        );
+        for drop in [
+            "-p udp -m udp ! --sport 123 --dport 123",
+            "-m limit --limit 5/sec",
+            "-p udp -m multiport --dports 53,123",
+            "-p udp --dport 1024:65535",
+        ] {
             assert_eq!(of(&format!("-A INPUT {drop} -j DROP")), Some(Action::Drop), "{drop}");
         }
         for other in ["-p udp -m udp --dport 53", "-p icmp", "-p udp -m multiport --ports 53,67:68"] {
@@ -129,7 +149,8 @@ mod tests {
 
     #[test]
     fn counters_and_policies_are_read() {
-        let (rows, rejects, _) = read("*filter\n:INPUT DROP [12:3456]\n[47:3290] -A INPUT -p udp -j DROP\n[x:1] -A INPUT -j DROP\nCOMMIT\n");
+        let (rows, rejects, _) =
+            read("*filter\n:INPUT DROP [12:3456]\n[47:3290] -A INPUT -p udp -j DROP\n[x:1] -A INPUT -j DROP\nCOMMIT\n");
         let want = [
             "rule subject=input name=drop value=12 text=:INPUT DROP [12:3456]",
             "rule subject=input name=drop value=47 text=[47:3290] -A INPUT -p udp -j DROP",
