@@ -1,6 +1,7 @@
 //! The lines of `ntp.conf`, `chrony.conf` and OpenNTPD's `ntpd.conf`.
 
-use super::super::{Block, Form, Line, Taken, forms, is_prompt, is_rule, is_template};
+use super::super::{Block, Line, Taken, is_prompt, is_rule, is_template};
+use super::begins_another;
 use super::template::left_open;
 use super::words::{Sign, directive, is_alone, known, language, prefers_chrony, sign};
 use crate::model::{At, Daemon, Event, Origin, Row, What};
@@ -39,17 +40,25 @@ impl Block for Directives {
         }
         // All of chrony's comments: to ntpd the other marks are no directive either.
         if bare.is_empty() || bare.starts_with(['#', '!', ';', '%']) || is_template(bare) {
+            if bare.starts_with('#') && begins_another(line.text) {
+                return Taken::No;
+            }
             self.template = left_open(bare);
             return Taken::Yes;
         }
         let (word, rest) = directive(bare);
         let Some(keyword) = known(word, bare) else { return self.unknown(line, word) };
+        let sign = sign(bare);
+        // `server 192.0.2.1, stratum 2, offset …` is of ntpdate.
+        if sign == Sign::Nothing && begins_another(line.text) {
+            return Taken::No;
+        }
         self.unknown = 0;
         if rest.is_empty() && !is_alone(keyword) {
             return Taken::Rejected(format!("`{keyword}` needs an argument"));
         }
         self.template = left_open(bare);
-        self.sign = self.sign.max(sign(bare));
+        self.sign = self.sign.max(sign);
         self.daemon = language(bare).or(self.daemon);
         match self.daemon {
             Some(daemon) if self.sure() => {
@@ -80,11 +89,9 @@ impl Directives {
             self.sign = Sign::Nothing;
             return Taken::No;
         }
-        let is_conf = |form: &Form| super::FORMS.iter().any(|own| own.name == form.name);
-        let another = forms().any(|form| !is_conf(form) && (form.opens)(line.text));
         // A prompt is followed by what its command printed, and `==> FILE <==` by another file.
         let left = word.starts_with(['$', '=', '[']) || is_rule(word) || is_prompt(line.text.trim_start());
-        if another || left || self.unknown > MOST_UNKNOWN {
+        if left || begins_another(line.text) || self.unknown > MOST_UNKNOWN {
             return Taken::No;
         }
         self.template = left_open(line.text);

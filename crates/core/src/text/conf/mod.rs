@@ -9,7 +9,7 @@ mod timesyncd;
 mod toml;
 mod words;
 
-use super::Form;
+use super::{Form, forms};
 use crate::model::Daemon;
 use directives::Directives;
 use words::{Sign, language, sign};
@@ -48,6 +48,12 @@ const EITHER: Form = Form {
 /// Whether a line may begin a configuration: nothing stands before its first word, which programs and people write small.
 fn opens(line: &str) -> bool {
     line.starts_with(|c: char| c.is_ascii_lowercase()) && sign(line) != Sign::Nothing
+}
+
+/// Whether a line begins a block of another family: comments of ours may be headings of theirs.
+fn begins_another(line: &str) -> bool {
+    let is_conf = |form: &Form| FORMS.iter().any(|own| own.name == form.name);
+    forms().any(|form| !is_conf(form) && (form.opens)(line))
 }
 
 #[cfg(test)]

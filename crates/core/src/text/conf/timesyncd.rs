@@ -1,6 +1,7 @@
 //! systemd-timesyncd's `timesyncd.conf` (timesyncd.conf(5)), and what `systemd-analyze cat-config` prints of it.
 
 use super::super::{Block, Form, Line, Taken};
+use super::begins_another;
 use crate::model::{Daemon, Event, Row, What};
 
 /// A configuration of systemd-timesyncd.
@@ -35,6 +36,9 @@ impl Block for Section {
     fn line(&mut self, line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
         let bare = line.text.trim_start();
         if bare.is_empty() || bare.starts_with(['#', ';']) || bare == "[Time]" {
+            if begins_another(line.text) {
+                return Taken::No;
+            }
             // The file as shipped has its keys as comments.
             self.sure |= key(bare.trim_start_matches(['#', ';', ' '])).is_some();
             return Taken::Yes;

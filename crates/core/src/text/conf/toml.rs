@@ -3,7 +3,8 @@
 //! A directive is the table and the key (`source.address`), and its value without quotes.
 
 use super::super::{Block, Form, Line, Taken};
-use crate::model::{Daemon, Event, Row, What};
+use super::begins_another;
+use crate::model::{At, Daemon, Event, Origin, Row, What};
 
 /// A configuration of ntpd-rs.
 pub const NTPD_RS: Form = Form { name: "ntp.toml of ntpd-rs", opens, block: || Box::new(Tables::default()) };
@@ -48,7 +49,7 @@ struct Tables {
     telling: &'static str,
     sure: bool,
     /// Keys met before we were sure: `[[source]]` may begin with its address.
-    held: Vec<(crate::model::Origin, String, String)>,
+    held: Vec<(Origin, String, String)>,
     /// Inside a list or table that spans lines.
     open: bool,
 }
@@ -60,6 +61,9 @@ impl Block for Tables {
     fn line(&mut self, line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
         let bare = line.text.trim_start();
         if bare.is_empty() || bare.starts_with('#') {
+            if begins_another(line.text) {
+                return Taken::No;
+            }
             return Taken::Yes;
         }
         if let Some((heading, telling)) = table(bare) {
@@ -108,7 +112,7 @@ impl Block for Tables {
     fn end(&mut self, rows: &mut dyn FnMut(Row<'_>)) {
         for (origin, keyword, rest) in self.held.drain(..).filter(|_| self.sure) {
             let what = What::Directive { daemon: Daemon::NtpdRs, keyword: &keyword, rest: &rest };
-            rows(Row::Event(Event { at: crate::model::At::origin(origin), what }));
+            rows(Row::Event(Event { at: At::origin(origin), what }));
         }
     }
 }

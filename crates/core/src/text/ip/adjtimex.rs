@@ -1,8 +1,8 @@
 //! `adjtimex --print`: the kernel's own discipline (adjtimex(8), adjtimex(2)).
 
-use super::super::field::integer;
+use super::super::field::{integer, nanoseconds};
 use super::super::{Block, Form, Line, Taken};
-use crate::model::{At, Clock, Event, Row, What};
+use crate::model::{At, Clock, Event, Origin, Row, What};
 use crate::time::Time;
 
 /// `adjtimex --print`.
@@ -25,7 +25,7 @@ const PPM: f64 = 65536.0;
 #[derive(Default)]
 struct State {
     /// Where its first line stands; everything is told at the end, since the unit of the offset depends on the status.
-    origin: Option<crate::model::Origin>,
+    origin: Option<Origin>,
     time: Option<Time>,
     offset: Option<i64>,
     frequency: Option<i64>,
@@ -69,7 +69,7 @@ impl Block for State {
         }
         if label == "raw time" {
             // `raw time:  1795345476s 508012us = 1795345476.508012`
-            let seconds = value.rsplit_once("= ").and_then(|(_, seconds)| super::super::field::nanoseconds(seconds));
+            let seconds = value.rsplit_once("= ").and_then(|(_, seconds)| nanoseconds(seconds));
             self.time = seconds.map(Time);
             return Taken::Yes;
         }
@@ -102,8 +102,10 @@ impl Block for State {
             _ => status.map(|_| 0),
         };
         // What is left to add to the clock, so positive where it is slow, and a frequency that is added: both are
-        // reference − local. Without its loop the kernel has no offset: the 0 means nothing.
-        let offset_s = offset.filter(|_| has(PLL) == Some(true)).map(|offset| offset as f64 * unit);
+        // reference − local. Without its loop, or before it is set for the first time, the kernel has no offset: the 0
+        // means nothing.
+        let is_set = |offset: &i64| has(PLL) == Some(true) && (*offset != 0 || has(UNSYNCHRONISED) == Some(false));
+        let offset_s = offset.filter(is_set).map(|offset| offset as f64 * unit);
         let frequency_ppm = frequency.map(|frequency| frequency as f64 / PPM);
         rows(Row::Clock(Clock { leap, offset_s, frequency_ppm, ..Clock::new(at) }));
         for (name, value) in gauges {
@@ -126,9 +128,10 @@ mod tests {
             "time=2026-11-22T11:04:36.508012Z gauge subject=kernel name=kernel_maxerror_s value=0.016",
         ];
         assert_eq!(read(text).0[..2], want);
-        let nano = text.replace("status: 1", "status: 8257").replace("tick: 10000", "tick: x");
+        let nano =
+            text.replace("status: 1", "status: 8257").replace("-1500", "-1500000").replace("tick: 10000", "tick: x");
         let (rows, rejects, _) = read(&nano);
-        assert!(rows[0].contains("leap=3 offset_s=-0.0000015 "), "{rows:?}");
+        assert!(rows[0].contains("leap=3 offset_s=-0.0015 "), "{rows:?}");
         assert_eq!(rejects, ["line 10: expected a number after `tick`"]);
         assert!(!read(&text.replace("status: 1", "status: 64")).0[0].contains("offset_s"));
     }

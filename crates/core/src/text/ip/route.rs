@@ -21,7 +21,7 @@ fn leads_on(line: &str) -> bool {
 /// `ip rule`: which table is asked when; passed over.
 pub const RULES: Form = Form { name: "ip rule", opens: is_rule, block: || Box::new(Rules) };
 
-/// `32766:	from all lookup main`
+/// `32766:` and a tab, `from all lookup main`
 fn is_rule(line: &str) -> bool {
     line.split_once(":\t").is_some_and(|(number, rest)| {
         number.parse::<u32>().is_ok() && (rest.starts_with("from ") || rest.starts_with("not from "))
@@ -48,6 +48,10 @@ struct Route<'a> {
 
 /// A route, or that it begins as one and is broken.
 fn route(line: &str) -> Option<Result<Route<'_>, String>> {
+    // Most lines that are asked are no routes: their first letter says so.
+    if !line.starts_with(|c: char| c.is_ascii_hexdigit() || "lnmptu:".contains(c)) {
+        return None;
+    }
     let words: Vec<&str> = line.split_ascii_whitespace().take(40).collect();
     let (kind, rest) = match words.split_first() {
         Some((kind, rest))

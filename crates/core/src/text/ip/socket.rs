@@ -48,24 +48,27 @@ impl Block for Sockets {
         }
         let states = ["UNCONN", "ESTAB", "LISTEN", "CLOSE", "TIME-WAIT", "SYN", "FIN", "LAST-ACK"];
         let state = words.iter().take(2).any(|word| states.iter().any(|state| word.starts_with(state)));
-        let counts = words.iter().take(4).filter(|word| word.parse::<u64>().is_ok()).count();
-        if counts != 2 {
-            return if udp || state {
-                Taken::Rejected("expected two counts of bytes before the address".into())
-            } else {
-                Taken::No
-            };
-        }
+        let count = |word: &&str| word.parse::<u64>().is_ok();
+        let after = words
+            .iter()
+            .take(4)
+            .position(count)
+            .map(|at| at + 2)
+            .filter(|after| words.get(after - 1).is_some_and(count));
+        let Some(after) = after else {
+            let reason = "expected two counts of bytes before the address";
+            return if udp || state { Taken::Rejected(reason.into()) } else { Taken::No };
+        };
         // Without a protocol, UDP's sockets are those that are not connected or have no state at all.
         let tcp = !udp && words[0] != "UNCONN" && words[0] != "ESTAB" && state;
-        let ends: Vec<&str> = words.iter().skip_while(|word| !word.contains(':')).take(2).copied().collect();
-        let &[local, remote] = &ends[..] else {
+        let (Some(local), Some(remote)) = (words.get(after), words.get(after + 1)) else {
             return Taken::Rejected("expected a local and a remote address".into());
         };
-        // A connected socket of a client may have the port by chance, but the server's own is open to all.
-        let is_ntp = local.rsplit_once(':').is_some_and(|(_, port)| matches!(port, "123" | "ntp"));
+        // A connected socket of a client may have the port by chance, but the server's own is open to all. BSD has a dot
+        // before the port.
+        let is_ntp = local.rsplit_once([':', '.']).is_some_and(|(_, port)| matches!(port, "123" | "ntp"));
         if is_ntp && !tcp && remote.ends_with('*') {
-            let value = process(&words).map_or_else(|| local.to_owned(), |process| format!("{local} {process}"));
+            let value = process(&words).map_or_else(|| (*local).to_owned(), |process| format!("{local} {process}"));
             variable(line.at, "udp_123", &value, rows);
         }
         Taken::Yes
@@ -97,6 +100,10 @@ mod tests {
                   UNCONN 0      0               [::]:ntp          [::]:*    users:((\"ntpd\",812,4))\n";
         assert_eq!(variables(ss), ["name=udp_123 text=0.0.0.0:123 ntpd 812", "name=udp_123 text=[::]:ntp ntpd 812"]);
         assert_eq!(read(ss).1, ["line 4: expected two counts of bytes before the address"]);
+        let bsd = "Active Internet connections (including servers)\n\
+                   Proto Recv-Q Send-Q Local Address          Foreign Address        (state)\n\
+                   udp4       0      0 *.123                  *.*\n";
+        assert_eq!(variables(bsd), ["name=udp_123 text=*.123"]);
         let netstat = "Active Internet connections (servers and established)\n\
                        Proto Recv-Q Send-Q Local Address           Foreign Address         State       PID/Program name\n\
                        tcp        0      0 0.0.0.0:123             0.0.0.0:*               LISTEN      1/inetd\n\

@@ -22,8 +22,8 @@ fn policy(line: &str) -> Option<(&str, &str, Option<u64>)> {
     let counted = line.strip_prefix(':');
     let mut words = counted.or_else(|| line.strip_prefix("-P "))?.split_ascii_whitespace();
     let (chain, policy) = (words.next()?, words.next()?);
-    let packets =
-        words.next().map(|word| Some(word.strip_prefix('[')?.strip_suffix(']')?.split_once(':')?.0.parse().ok()?));
+    let count = |word: &str| word.strip_prefix('[')?.strip_suffix(']')?.split_once(':')?.0.parse().ok();
+    let packets = words.next().map(count);
     let is_policy = matches!(policy, "ACCEPT" | "DROP" | "QUEUE" | "-");
     (is_policy && packets != Some(None) && words.next().is_none()).then_some((chain, policy, packets.flatten()))
 }
