@@ -1,6 +1,7 @@
 //! The command line, and nothing else.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ntpscope_core::table::Table;
 use std::path::PathBuf;
 
 /// Says why these clocks are wrong: reads NTP evidence and names the cause.
@@ -60,27 +61,44 @@ pub enum ReportFormat {
 /// What `rows` takes.
 #[derive(Debug, Args)]
 pub struct Rows {
-    /// Files or folders of any evidence; `-` is standard input
-    #[arg(required = true)]
+    /// Files, folders or archives of any evidence; `-` is standard input
+    #[arg(required_unless_present = "host")]
     pub path: Vec<PathBuf>,
+    /// The evidence below PATH belongs to host NAME; otherwise its folder or archive says whose it is
+    #[arg(long, value_name = "NAME=PATH", value_parser = host_path)]
+    pub host: Vec<(String, PathBuf)>,
     /// Only rows of this kind
     #[arg(long, value_enum)]
     pub table: Option<TableName>,
     /// How rows are written
     #[arg(long, value_enum, default_value_t = RowFormat::Json)]
     pub format: RowFormat,
-    /// What was not understood, with line and reason
-    #[arg(long)]
+    /// Write to FILE instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Instead of rows: what was not understood, with line and reason
+    #[arg(long, conflicts_with_all = ["table", "format"])]
     pub rejects: bool,
+    /// Instead of rows: kind, host, span, rows, rejects and time of each input, and how the offsets of each source lie
+    #[arg(long, conflicts_with_all = ["table", "format", "rejects"])]
+    pub summary: bool,
 }
 
 /// How rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum RowFormat {
-    /// Comma-separated values with a header
-    Csv,
     /// One JSON object a line
     Json,
+    /// Comma-separated values with a header; of one table
+    Csv,
+    /// Clock rows as lines of ntpd's loopstats
+    Loopstats,
+    /// Peer rows as lines of ntpd's peerstats
+    Peerstats,
+    /// Packet rows as lines of ntpd's rawstats
+    Rawstats,
+    /// Packets as a capture
+    Pcapng,
 }
 
 /// The kinds of rows.
@@ -139,5 +157,16 @@ fn host_path(text: &str) -> Result<(String, PathBuf), String> {
     match text.split_once('=') {
         Some((name, path)) if !name.is_empty() && !path.is_empty() => Ok((name.into(), path.into())),
         _ => Err("write NAME=PATH, for example ntp1=./evidence/ntp1".into()),
+    }
+}
+
+impl From<TableName> for Table {
+    fn from(name: TableName) -> Table {
+        match name {
+            TableName::Clock => Table::Clock,
+            TableName::Peer => Table::Peer,
+            TableName::Packet => Table::Packet,
+            TableName::Event => Table::Event,
+        }
     }
 }

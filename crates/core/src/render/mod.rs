@@ -5,6 +5,7 @@ pub mod explain;
 pub mod json;
 pub mod pcapng;
 pub mod rows;
+pub mod statsdir;
 pub mod summary;
 pub mod text;
 

@@ -1,51 +1,184 @@
 //! `ntpscope rows PATH…`: what the readers saw.
 
-use crate::cli::{RowFormat, Rows, TableName};
-use crate::input;
+use crate::cli::{RowFormat, Rows};
+use crate::input::{self, Evidence, Kind, Seen};
+use anyhow::{Context, bail};
+use ntpscope_core::digest::Digest;
+use ntpscope_core::model::Row;
+use ntpscope_core::render::pcapng::Pcapng;
 use ntpscope_core::render::rows::{csv, csv_header, json};
+use ntpscope_core::render::summary::summary;
+use ntpscope_core::render::{plain, statsdir};
+use ntpscope_core::rules::{Material, Summaries, Summary};
+use ntpscope_core::scene::{Input, Scene};
 use ntpscope_core::table::{Owner, Table};
-use std::io::Write;
+use ntpscope_core::wire::Packet;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
+use std::time::Instant;
 
-/// Prints rows, or rejects.
+/// Bytes that are gathered before they are written.
+const PIECE: usize = 1 << 16;
+
+/// Prints rows, rejects, or a summary.
 pub fn run(args: &Rows) -> anyhow::Result<ExitCode> {
-    let evidence = input::Evidence::gather(&args.path, &[]);
-    let table = args.table.map(|name| match name {
-        TableName::Clock => Table::Clock,
-        TableName::Peer => Table::Peer,
-        TableName::Packet => Table::Packet,
-        TableName::Event => Table::Event,
-    });
-    let mut out = String::new();
-    if args.format == RowFormat::Csv {
-        csv_header(table.unwrap_or(Table::Peer), &mut out);
+    let evidence = Evidence::gather(&args.path, &args.host);
+    let mut out = output(args.output.as_deref())?;
+    let scene = if args.summary {
+        let (scene, took_s, digest) = digest(&evidence);
+        out.write_all(summary(&scene, &took_s, &digest).as_bytes())?;
+        scene
+    } else if args.rejects {
+        rejects(&evidence, &mut *out)?
+    } else {
+        rows(&evidence, args, &mut *out)?
+    };
+    out.flush()?;
+    complain(&scene, args)
+}
+
+fn output(path: Option<&Path>) -> anyhow::Result<Box<dyn Write>> {
+    Ok(match path {
+        None => Box::new(io::stdout().lock()),
+        Some(path) => Box::new(File::create(path).with_context(|| format!("can't write {}", path.display()))?),
+    })
+}
+
+fn rows(evidence: &Evidence, args: &Rows, out: &mut dyn Write) -> anyhow::Result<Scene> {
+    let table = args.table.map(Table::from);
+    if args.format == RowFormat::Csv && table.is_none() {
+        bail!("each table has columns of its own: choose one with --table clock, peer, packet or event");
     }
-    let mut rejects = String::new();
-    let scene = input::rows(
-        &evidence,
-        &mut |input, row| {
-            if table.is_some_and(|table| table != Table::of(&row)) {
-                return;
+    let mut writer = Writer { format: args.format, piece: Vec::new(), text: String::new(), capture: None };
+    if let (RowFormat::Csv, Some(table)) = (args.format, table) {
+        csv_header(table, &mut writer.text);
+    }
+    let (mut refid, mut unfit, mut wrote) = (String::new(), 0_u64, Ok(()));
+    let mut write = |input: &Input, seen: Seen<'_>| {
+        if wrote.is_err() {
+            return;
+        }
+        let fits = match seen {
+            Seen::Row(row) if table.is_some_and(|table| table != Table::of(&row)) => return,
+            Seen::Packet(..) if table.is_some_and(|table| table != Table::Packet) => return,
+            Seen::Row(row) => writer.row(input, &row),
+            Seen::Packet(packet, interface) if args.format == RowFormat::Pcapng => {
+                writer.packet(interface.unwrap_or(&input.name), packet)
             }
-            let owner = Owner { input: &input.name, host: input.host.as_deref().unwrap_or_default() };
-            match args.format {
-                RowFormat::Csv => csv(&row, owner, &mut out),
-                RowFormat::Json => json(&row, owner, &mut out),
+            Seen::Packet(packet, _) => packet.row(&mut refid).is_some_and(|row| writer.row(input, &Row::Packet(row))),
+        };
+        unfit += u64::from(!fits);
+        wrote = writer.drain(PIECE, out);
+    };
+    let scene = input::rows(evidence, &mut write, &mut |_, _| {});
+    wrote?;
+    writer.drain(0, out)?;
+    if unfit > 0 {
+        eprintln!("{unfit} rows have no place in this format: --format json has one for nearly all");
+    }
+    Ok(scene)
+}
+
+/// Rows on their way out.
+struct Writer {
+    format: RowFormat,
+    /// What waits to be written: text, or the bytes of a capture.
+    text: String,
+    piece: Vec<u8>,
+    /// Begun with the first packet.
+    capture: Option<Pcapng>,
+}
+
+impl Writer {
+    /// Whether the format has a place for the row, which is then written.
+    fn row(&mut self, input: &Input, row: &Row<'_>) -> bool {
+        let owner = Owner { input: &input.name, host: input.host.as_deref().unwrap_or_default() };
+        match (self.format, row) {
+            (RowFormat::Json, _) => json(row, owner, &mut self.text),
+            (RowFormat::Csv, _) => csv(row, owner, &mut self.text),
+            (RowFormat::Loopstats, Row::Clock(clock)) => return statsdir::loopstats(clock, &mut self.text),
+            (RowFormat::Peerstats, Row::Peer(peer)) => return statsdir::peerstats(peer, &mut self.text),
+            (RowFormat::Rawstats, Row::Packet(packet)) => return statsdir::rawstats(packet, &mut self.text),
+            (RowFormat::Pcapng, Row::Packet(packet)) => {
+                let capture = self.capture.get_or_insert_with(|| Pcapng::new(&mut self.piece));
+                return capture.row(&input.name, packet, &mut self.piece);
             }
-        },
-        &mut |input, reject| rejects.push_str(&format!("{} {}: {}\n", input.name, reject.place, reject.reason)),
-    );
-    let text = if args.rejects { rejects } else { out };
-    std::io::stdout().lock().write_all(text.as_bytes())?;
-    for input in &scene.inputs {
-        eprintln!(
-            "{:<60} {:<30} rows {:>6} rejects {:>4} {}",
-            input.name,
-            input.kind,
-            input.rows,
-            input.rejected,
-            input.trouble.as_deref().unwrap_or("")
-        );
+            _ => return false,
+        }
+        true
+    }
+
+    fn packet(&mut self, interface: &str, packet: &Packet) -> bool {
+        let capture = self.capture.get_or_insert_with(|| Pcapng::new(&mut self.piece));
+        capture.packet(interface, packet, &mut self.piece)
+    }
+
+    /// Writes what waits, if it is more than `most` bytes.
+    fn drain(&mut self, most: usize, out: &mut dyn Write) -> io::Result<()> {
+        if self.text.len() + self.piece.len() > most {
+            out.write_all(self.text.as_bytes())?;
+            out.write_all(&self.piece)?;
+            self.text.clear();
+            self.piece.clear();
+        }
+        Ok(())
+    }
+}
+
+fn rejects(evidence: &Evidence, out: &mut dyn Write) -> anyhow::Result<Scene> {
+    let mut wrote = Ok(());
+    let scene = input::rows(evidence, &mut |_, _| {}, &mut |input, reject| {
+        if wrote.is_ok() {
+            wrote = writeln!(out, "{} {}: {}", plain(&input.name), reject.place, plain(&reject.reason));
+        }
+    });
+    wrote?;
+    Ok(scene)
+}
+
+/// Reads everything on all threads: the inputs, the seconds that each took, and the offsets.
+fn digest(evidence: &Evidence) -> (Scene, Vec<f64>, Digest) {
+    let read = input::each(evidence, Kind::is_evidence, &|opened| {
+        let (start, mut digest, mut rules) = (Instant::now(), Digest::default(), Summaries::default());
+        let host = opened.host().to_owned();
+        let mut fold = |seen: Seen<'_>| {
+            if let Seen::Row(row) = seen {
+                let named = row.at().host;
+                digest.fold(if named.is_empty() { &host } else { named }, &row);
+                rules.identity.fold(Material::Row(row));
+                rules.daemon.fold(Material::Row(row));
+            }
+        };
+        let input = opened.read(&mut fold, &mut |_| {});
+        (input, start.elapsed().as_secs_f64(), digest, rules)
+    });
+    let mut scene = input::scene(evidence);
+    let (mut took_s, mut all, mut rules) = (vec![0.0; scene.inputs.len()], Digest::default(), Summaries::default());
+    for (id, (input, took, digest, said)) in read {
+        (scene.inputs[id], took_s[id]) = (input, took);
+        all.merge(&digest);
+        rules.merge(said);
+    }
+    scene.know(&rules);
+    (scene, took_s, all)
+}
+
+/// What could not be read goes to standard error, and is the exit status where nothing could.
+fn complain(scene: &Scene, args: &Rows) -> anyhow::Result<ExitCode> {
+    let known = scene.inputs.iter().filter(|input| !input.kind.is_empty()).count();
+    for input in scene.inputs.iter().filter(|input| !input.kind.is_empty() || known == 0) {
+        if let Some(trouble) = &input.trouble {
+            eprintln!("{}: {trouble}", input.name);
+        }
+    }
+    if known == 0 {
+        bail!("none of {} inputs is evidence that can be read", scene.inputs.len());
+    }
+    let rejected: u64 = scene.inputs.iter().map(|input| input.rejected).sum();
+    if rejected > 0 && !args.rejects {
+        eprintln!("{rejected} lines or frames were not understood: --rejects lists them");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -17,7 +17,7 @@ const DEEPEST: u32 = 8;
 
 /// What an archive may unpack to: so many bytes, and so many more for each of its own. Logs shrink by 5 to 50, and a
 /// decompression bomb by 1000 in each of its layers.
-const ROOM: u64 = 1 << 30;
+const ROOM: u64 = if cfg!(test) { 1 << 20 } else { 1 << 30 };
 const ROOM_PER_BYTE: u64 = 200;
 
 /// A zip archive inside another archive is kept in memory up to this size, since its directory stands at its end.
@@ -39,9 +39,8 @@ pub type Each<'a> = dyn FnMut(Member<'_>, &mut dyn Read) -> ControlFlow<()> + 'a
 /// Shows each member of an archive, or the file itself, in an order that is the same every time.
 ///
 /// A member that can't be read is shown with a stream that says why; the error of the archive itself ends the walk.
-pub fn visit(mut file: std::fs::File, each: &mut Each<'_>) -> io::Result<()> {
-    let own = file.metadata().map_or(0, |meta| meta.len());
-    let left = Rc::new(Cell::new(own.saturating_mul(ROOM_PER_BYTE).saturating_add(ROOM)));
+pub fn visit(mut file: impl Read + Seek, size: u64, each: &mut Each<'_>) -> io::Result<()> {
+    let left = Rc::new(Cell::new(size.saturating_mul(ROOM_PER_BYTE).saturating_add(ROOM)));
     let mut walk = Walk { number: 0, left, each };
     let mut magic = [0; 4];
     let have = fill(&mut file, &mut magic)?;
@@ -269,5 +268,91 @@ impl<R: Read> Read for Zstd<R> {
                 n => return Ok(n),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn gz(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(bytes).expect("memory takes it");
+        encoder.finish().expect("memory takes it")
+    }
+
+    fn tar(members: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut archive = tar::Builder::new(Vec::new());
+        for (path, bytes) in members {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(bytes.len() as u64);
+            header.set_mode(0o644);
+            header.set_mtime(1_795_340_180);
+            archive.append_data(&mut header, path, *bytes).expect("memory takes it");
+        }
+        archive.into_inner().expect("memory takes it")
+    }
+
+    fn zip(members: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        for (path, bytes) in members {
+            archive.start_file(*path, zip::write::SimpleFileOptions::default()).expect("memory takes it");
+            archive.write_all(bytes).expect("memory takes it");
+        }
+        archive.finish().expect("memory takes it").into_inner()
+    }
+
+    /// Each member's path, and its text or what went wrong with it; and what went wrong with the archive.
+    fn walked(bytes: &[u8]) -> (Vec<String>, Option<String>) {
+        let mut seen = Vec::new();
+        let ended = visit(Cursor::new(bytes), bytes.len() as u64, &mut |member, stream| {
+            assert_eq!(member.number, seen.len());
+            let mut text = Vec::new();
+            let read = stream.read_to_end(&mut text);
+            let text = read.map_or_else(|error| format!("({error})"), |_| String::from_utf8_lossy(&text).into_owned());
+            seen.push(format!("{}={}", member.path, &text[..text.len().min(40)]));
+            ControlFlow::Continue(())
+        });
+        (seen, ended.err().map(|error| error.to_string()))
+    }
+
+    #[test]
+    fn wrappings_are_undone_in_any_order() {
+        let inner = tar(&[("./h/a.gz", &gz(b"one")), ("h/b", b"two")]);
+        let outer = tar(&[("x.tar.gz", &gz(&inner)), ("x.zip", &zip(&[("d\\c", b"three"), ("e.tar", &inner)]))]);
+        let want = [
+            "x.tar.gz/h/a.gz=one",
+            "x.tar.gz/h/b=two",
+            "x.zip/d/c=three",
+            "x.zip/e.tar/h/a.gz=one",
+            "x.zip/e.tar/h/b=two",
+        ];
+        assert_eq!(walked(&gz(&outer)), (want.map(str::to_owned).to_vec(), None));
+        assert_eq!(below("x.tar", "/../h/./b"), "x.tar/h/b");
+        assert_eq!(walked(b"alone"), (vec!["=alone".to_owned()], None));
+        assert_eq!(walked(&gz(&gz(b"alone"))), (vec!["=alone".to_owned()], None));
+    }
+
+    #[test]
+    fn bombs_end_with_a_word_and_harm_no_other_member() {
+        let bomb = gz(&vec![b'x'; 8 << 20]);
+        let (seen, ended) = walked(&tar(&[("a", b"one"), ("bomb.gz", &bomb), ("z", b"two")]));
+        assert_eq!((&seen[0][..], &seen[2][..], ended), ("a=one", "z=two", None));
+        assert!(seen[1].starts_with("bomb.gz=(unpacks to more than logs do"), "{}", seen[1]);
+        let mut deep = b"deep".to_vec();
+        (0..2 * DEEPEST).for_each(|_| deep = gz(&deep));
+        assert_eq!(walked(&deep).0.len(), 1, "what is wrapped deeper is shown as it is");
+    }
+
+    #[test]
+    fn what_comes_before_damage_is_shown() {
+        let whole = gz(&tar(&[("a", b"one"), ("b", &[b'x'; 100_000].map(|b| b ^ 1))]));
+        let (seen, _) = walked(&whole[..whole.len() - 20]);
+        assert_eq!(seen[0], "a=one");
+        let (seen, ended) = walked(&tar(&[("a", b"one"), ("b.gz", &gz(b"two")[..15])])[..]);
+        assert!(seen[0] == "a=one" && seen[1].starts_with("b.gz=(") && ended.is_none(), "{seen:?} {ended:?}");
+        let (seen, ended) = walked(&zip(&[("a", b"one")])[..20]);
+        assert!(seen.is_empty() && ended.is_some(), "{seen:?}");
     }
 }

@@ -1,6 +1,7 @@
 //! Captures: surveyed, brought to one time scale, and merged into one stream of packets in the order of time.
 
 use super::bytes::{Kind, View};
+use super::progress::shown;
 use super::{Each, Evidence, Reading};
 use anyhow::Result;
 use ntpscope_core::exchange::survey::Survey;
@@ -22,8 +23,13 @@ const WAITING: usize = 4;
 pub fn read(evidence: &Evidence, mut scene: Scene, each: &mut Each<'_>) -> Result<Reading> {
     let kind = |id: usize| evidence.files[id].kind;
     let ids: Vec<usize> = (0..evidence.files.len()).filter(|id| kind(*id).is_capture()).collect();
+    let size = evidence.size_of(|file| file.kind.is_capture());
     let surveyed = ids.len() > 1 || ids.iter().any(|id| kind(*id) == Kind::Interfaces);
-    let seen = if surveyed { survey(evidence, &ids) } else { ids.iter().map(|_| vec![Interface::default()]).collect() };
+    let seen = if surveyed {
+        shown("surveying captures", size, || survey(evidence, &ids))
+    } else {
+        ids.iter().map(|_| vec![Interface::default()]).collect()
+    };
     // Each interface of each capture is a point, while there are numbers.
     let mut points: BTreeMap<(usize, u32), PointId> = BTreeMap::new();
     let mut named = Vec::new();
@@ -57,7 +63,7 @@ pub fn read(evidence: &Evidence, mut scene: Scene, each: &mut Each<'_>) -> Resul
     scene.place(named);
     let alignment = if surveyed { Alignment::from_surveys(&surveys) } else { Alignment::default() };
     let mut matcher = Matcher::new(alignment, surveyed);
-    merge(evidence, &ids, &points, &mut matcher, &mut scene, each)?;
+    shown("joining captures", size, || merge(evidence, &ids, &points, &mut matcher, &mut scene, each))?;
     let (tally, alignment) = (matcher.tally, matcher.alignment().clone());
     Ok(Reading { scene, rules: Summaries::default(), tally, alignment })
 }
@@ -126,16 +132,17 @@ fn packets(
         if member.number != file.number {
             return ControlFlow::Continue(());
         }
-        read = packets_of(&mut View::new(stream), reader, take);
+        read = packets_of(&mut View::new(stream), reader, &mut |_, item| take(item));
         ControlFlow::Break(())
     })?;
     read
 }
 
-fn packets_of(
+/// Reads what is in view of a capture, likewise.
+pub fn packets_of(
     view: &mut View<'_>,
     reader: &mut CaptureReader,
-    take: &mut dyn FnMut(Result<Packet, Reject>) -> bool,
+    take: &mut dyn FnMut(&CaptureReader, Result<Packet, Reject>) -> bool,
 ) -> std::io::Result<()> {
     let mut failed = None;
     loop {
@@ -143,8 +150,8 @@ fn packets_of(
         let Step { consumed, item } = reader.step(bytes, ended || failed.is_some());
         view.consume(consumed);
         let go_on = match item {
-            Item::Packet(packet) => take(Ok(packet)),
-            Item::Reject(reject) => take(Err(reject)),
+            Item::Packet(packet) => take(reader, Ok(packet)),
+            Item::Reject(reject) => take(reader, Err(reject)),
             Item::More => {
                 failed = view.more().err();
                 true

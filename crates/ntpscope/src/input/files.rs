@@ -1,37 +1,68 @@
 //! Files read once each: in threads over what can be opened, or in order where rows are shown.
 
-use super::bytes::{self, Kind};
+use super::bytes::{self, Kind, View};
+use super::captures::packets_of;
 use super::gather::File;
+use super::progress::shown;
 use super::{Evidence, scene, threads};
 use ntpscope_core::model::{InputId, Reject, Row};
 use ntpscope_core::scene::{Input, Scene};
 use ntpscope_core::text::TextReader;
 use ntpscope_core::time::Time;
+use ntpscope_core::wire::{CaptureReader, Packet};
 use std::io;
 use std::ops::ControlFlow;
 
-/// What is done with a file, its number, and its bytes.
-type Read<'a, T> = dyn Fn(&File, InputId, &mut dyn io::Read) -> T + Sync + 'a;
+/// A file whose bytes can be read, once.
+pub struct Opened<'a> {
+    file: &'a File,
+    id: InputId,
+    stream: &'a mut dyn io::Read,
+}
+
+/// What a file holds: a row of text, or a packet of a capture.
+#[derive(Clone, Copy)]
+pub enum Seen<'a> {
+    /// As its reader gave it.
+    Row(Row<'a>),
+    /// With the name of its interface, where the capture has one.
+    Packet(&'a Packet, Option<&'a str>),
+}
+
+/// What is done with an opened file.
+type Read<'a, T> = dyn Fn(Opened<'_>) -> T + Sync + 'a;
 
 /// Reads each file that is `wanted` on as many threads as there are processors; results come in the order of the files.
 pub fn each<T: Send>(evidence: &Evidence, wanted: fn(Kind) -> bool, read: &Read<'_, T>) -> Vec<(usize, T)> {
     let job = |source: usize| {
         let mut done = Vec::new();
-        visit(evidence, source, wanted, &mut |id, file, stream| {
-            done.push((id, read(file, InputId(id as u32), stream)));
-        });
+        visit(evidence, source, wanted, &mut |opened| done.push((opened.id.0 as usize, read(opened))));
         done
     };
-    threads(evidence.sources.len(), &job).into_iter().flat_map(|(_, done)| done).collect()
+    let all = evidence.size_of(|file| wanted(file.kind));
+    let done = shown("reading", all, || threads(evidence.sources.len(), &job));
+    done.into_iter().flat_map(|(_, done)| done).collect()
+}
+
+/// Shows what each file holds, and what of it was not understood, in the order of the files.
+pub fn rows(
+    evidence: &Evidence,
+    seen: &mut dyn FnMut(&Input, Seen<'_>),
+    reject: &mut dyn FnMut(&Input, &Reject),
+) -> Scene {
+    let mut scene = scene(evidence);
+    for source in 0..evidence.sources.len() {
+        visit(evidence, source, Kind::is_evidence, &mut |opened| {
+            let id = opened.id.0 as usize;
+            let about = scene.inputs[id].clone();
+            scene.inputs[id] = opened.read(&mut |s| seen(&about, s), &mut |r| reject(&about, r));
+        });
+    }
+    scene
 }
 
 /// Shows the files of one source. What goes wrong with the source is told to those that it then can't show.
-fn visit(
-    evidence: &Evidence,
-    source: usize,
-    wanted: fn(Kind) -> bool,
-    take: &mut dyn FnMut(usize, &File, &mut dyn io::Read),
-) {
+fn visit(evidence: &Evidence, source: usize, wanted: fn(Kind) -> bool, take: &mut dyn FnMut(Opened<'_>)) {
     let (source, files) = &evidence.sources[source];
     let wanted = |id: &usize| evidence.files.get(*id).is_some_and(|file| wanted(file.kind));
     let Some(last) = files.clone().rfind(wanted) else { return };
@@ -39,7 +70,7 @@ fn visit(
     let visited = source.visit(&mut |member, stream| {
         let id = files.start + member.number;
         if id <= last && wanted(&id) {
-            take(id, &evidence.files[id], stream);
+            take(Opened { file: &evidence.files[id], id: InputId(id as u32), stream });
         }
         next = id + 1;
         if id < last { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
@@ -48,59 +79,68 @@ fn visit(
     let mut why = visited.err();
     for id in (next..=last).filter(wanted) {
         let why = why.take().unwrap_or_else(|| io::Error::other("the archive has changed"));
-        take(id, &evidence.files[id], &mut super::archive::Broken(Some(why)));
+        let stream = &mut super::archive::Broken(Some(why));
+        take(Opened { file: &evidence.files[id], id: InputId(id as u32), stream });
     }
 }
 
-/// Shows the rows and rejects of every file, in the order of the files.
-pub fn rows(
-    evidence: &Evidence,
-    row: &mut dyn FnMut(&Input, Row<'_>),
-    reject: &mut dyn FnMut(&Input, &Reject),
-) -> Scene {
-    let mut scene = scene(evidence);
-    for source in 0..evidence.sources.len() {
-        visit(evidence, source, Kind::is_evidence, &mut |id, file, stream| {
-            let about = scene.inputs[id].clone();
-            scene.inputs[id] =
-                text(file, InputId(id as u32), stream, &mut |r| row(&about, r), &mut |r| reject(&about, r));
+impl Opened<'_> {
+    /// The host that its folder or archive belongs to.
+    pub fn host(&self) -> &str {
+        self.file.host.as_deref().unwrap_or_default()
+    }
+
+    /// Reads it to its end.
+    pub fn read(self, seen: &mut dyn FnMut(Seen<'_>), reject: &mut dyn FnMut(&Reject)) -> Input {
+        let input = Input { name: self.file.name.clone(), host: self.file.host.clone(), ..Input::default() };
+        if self.file.kind.is_capture() { self.capture(input, seen, reject) } else { self.text(input, seen, reject) }
+    }
+
+    fn text(self, mut input: Input, seen: &mut dyn FnMut(Seen<'_>), reject: &mut dyn FnMut(&Reject)) -> Input {
+        let mut reader = TextReader::new(self.id, self.file.written);
+        let (mut rows, mut span) = (0, None::<(Time, Time)>);
+        let mut count = |row: Row<'_>| {
+            rows += 1;
+            if let Some(time) = row.at().time {
+                span = Some(span.map_or((time, time), |(first, last)| (first.min(time), last.max(time))));
+            }
+            seen(Seen::Row(row));
+        };
+        let read = bytes::lines(self.stream, &mut |line| {
+            input.units += 1;
+            if let Some(rejected) = reader.line(line, &mut count) {
+                reject(&rejected);
+                input.reject(rejected);
+            }
+            !reader.is_hopeless()
         });
+        reader.end(&mut count);
+        let kind = reader.forms.join(", ");
+        if kind.is_empty() {
+            // Nothing in it is known, so no line of it is a reject: the file is.
+            (input.rejected, input.rejects) = (0, Vec::new());
+        }
+        let trouble = read.err().map(|error| format!("could be read only to line {}: {error}", input.units));
+        Input { kind, rows, span, trouble, ..input }
     }
-    scene
-}
 
-/// Reads one text.
-pub fn text(
-    file: &File,
-    id: InputId,
-    stream: &mut dyn io::Read,
-    each: &mut dyn FnMut(Row<'_>),
-    each_reject: &mut dyn FnMut(&Reject),
-) -> Input {
-    let mut reader = TextReader::new(id, file.written);
-    let (mut units, mut rows, mut span) = (0, 0, None::<(Time, Time)>);
-    let mut rejects = Input::default();
-    let mut count = |row: Row<'_>| {
-        rows += 1;
-        if let Some(time) = row.at().time {
-            span = Some(span.map_or((time, time), |(first, last)| (first.min(time), last.max(time))));
-        }
-        each(row);
-    };
-    let read = bytes::lines(stream, &mut |line| {
-        units += 1;
-        if let Some(reject) = reader.line(line, &mut count) {
-            each_reject(&reject);
-            rejects.reject(reject);
-        }
-        !reader.is_hopeless()
-    });
-    reader.end(&mut count);
-    let kind = reader.forms.join(", ");
-    if kind.is_empty() {
-        // Nothing in it is known, so no line of it is a reject: the file is.
-        rejects = Input::default();
+    fn capture(self, mut input: Input, seen: &mut dyn FnMut(Seen<'_>), reject: &mut dyn FnMut(&Reject)) -> Input {
+        let mut reader = CaptureReader::new(self.id);
+        let read = packets_of(&mut View::new(self.stream), &mut reader, &mut |reader, item| {
+            match item {
+                Ok(packet) => {
+                    input.rows += 1;
+                    seen(Seen::Packet(&packet, reader.interface_name(packet.interface)));
+                }
+                Err(rejected) => {
+                    reject(&rejected);
+                    input.reject(rejected);
+                }
+            }
+            true
+        });
+        let frames = u64::from(reader.frames);
+        let trouble = read.err().map(|error| format!("could be read only to frame {frames}: {error}"));
+        Input { kind: reader.format().into(), units: frames, span: reader.span, trouble, ..input }
     }
-    let trouble = read.err().map(|error| format!("could be read only to line {units}: {error}"));
-    Input { name: file.name.clone(), host: file.host.clone(), kind, units, rows, trouble, span, ..rejects }
 }

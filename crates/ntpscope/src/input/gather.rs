@@ -2,6 +2,7 @@
 
 use super::archive::{self, Each};
 use super::bytes::{Kind, kind};
+use super::progress::{Counted, shown};
 use super::threads;
 use ntpscope_core::scene::host_of;
 use ntpscope_core::time::{SECOND, Time};
@@ -26,6 +27,8 @@ pub struct Source {
     spooled: Option<std::fs::File>,
     /// When it was last written, as the file system says.
     written: Time,
+    /// Its length in bytes.
+    size: u64,
     /// Why it can't be read.
     trouble: Option<String>,
 }
@@ -70,13 +73,20 @@ impl Evidence {
             collect(path, false, Some(host), &mut known, &mut found);
         }
         let mut evidence = Evidence { sources: Vec::new(), files: Vec::new() };
-        let looks = threads(found.len(), &|number| look(&found[number], number));
+        let all = found.iter().map(|source| source.size).sum();
+        let looks = shown("looking", all, || threads(found.len(), &|number| look(&found[number], number)));
         for (source, (_, files)) in found.into_iter().zip(looks) {
             let first = evidence.files.len();
             evidence.files.extend(files);
             evidence.sources.push((source, first..evidence.files.len()));
         }
         evidence
+    }
+
+    /// The bytes of the sources of these files.
+    pub fn size_of(&self, wanted: impl Fn(&File) -> bool) -> u64 {
+        let wanted = |files: &Range<usize>| self.files[files.clone()].iter().any(&wanted);
+        self.sources.iter().filter(|(_, files)| wanted(files)).map(|(source, _)| source.size).sum()
     }
 }
 
@@ -91,7 +101,7 @@ impl Source {
             }
             None => std::fs::File::open(&self.path)?,
         };
-        archive::visit(file, each)
+        archive::visit(Counted(file), self.size, each)
     }
 
     fn file(&self, source: usize, number: usize, path: &str) -> File {
@@ -150,8 +160,9 @@ fn collect(path: &Path, named: bool, host: Option<&String>, known: &mut BTreeSet
         let meta = std::fs::metadata(&path_below);
         let twin = meta.as_ref().is_ok_and(|m| m.is_file() && !known.insert((m.dev(), m.ino())));
         if !twin {
+            let size = meta.as_ref().map_or(0, std::fs::Metadata::len);
             let written = meta.map_or_else(|_| now(), |m| Time(m.mtime().saturating_mul(SECOND)));
-            found.push(Source { path: path_below, name, host: host.cloned(), spooled: None, written, trouble });
+            found.push(Source { path: path_below, name, host: host.cloned(), spooled: None, written, size, trouble });
         }
     }
 }
@@ -185,7 +196,8 @@ fn standard_input(host: Option<String>) -> Source {
             (None, Some(format!("standard input could not be kept in {}: {error}", std::env::temp_dir().display())))
         }
     };
-    Source { path: "-".into(), name: "stdin".into(), host, spooled, written: now(), trouble }
+    let size = spooled.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |meta| meta.len());
+    Source { path: "-".into(), name: "stdin".into(), host, spooled, written: now(), size, trouble }
 }
 
 fn now() -> Time {

@@ -7,8 +7,10 @@ mod bytes;
 mod captures;
 mod files;
 mod gather;
+mod progress;
 
-pub use files::rows;
+pub use bytes::Kind;
+pub use files::{Seen, each, rows};
 pub use gather::Evidence;
 
 use anyhow::Result;
@@ -37,9 +39,14 @@ pub type Each<'a> = dyn FnMut(&Exchange, &Scene) -> Result<()> + 'a;
 pub fn read(evidence: &Evidence) -> Result<Reading> {
     let mut scene = scene(evidence);
     let mut rules = Summaries::default();
-    let texts = files::each(evidence, |kind| kind == bytes::Kind::Text, &|file, id, stream| {
+    let texts = each(evidence, |kind| kind == Kind::Text, &|opened| {
         let mut summaries = Summaries::default();
-        let input = files::text(file, id, stream, &mut |row| summaries.fold(Material::Row(row)), &mut |_| {});
+        let mut fold = |seen: Seen<'_>| {
+            if let Seen::Row(row) = seen {
+                summaries.fold(Material::Row(row));
+            }
+        };
+        let input = opened.read(&mut fold, &mut |_| {});
         (input, summaries)
     });
     for (id, (input, summaries)) in texts {
@@ -79,7 +86,7 @@ pub fn exchanges(evidence: &Evidence, each: &mut Each<'_>) -> Result<Reading> {
 }
 
 /// The inputs, of which nothing is read yet.
-fn scene(evidence: &Evidence) -> Scene {
+pub fn scene(evidence: &Evidence) -> Scene {
     let input = |file: &gather::File| Input {
         name: file.name.clone(),
         host: file.host.clone(),
