@@ -57,7 +57,13 @@ impl Block for Peers {
             self.wide = Some(wide);
             return Taken::Yes;
         }
-        let Some(cells) = Cells::cut(text, &self.layout, wide.as_ref()) else { return Taken::No };
+        let Some(cells) = Cells::cut(text, &self.layout, wide.as_ref()) else {
+            return if is_broken_row(text) {
+                Taken::Rejected("a row without some of its cells".into())
+            } else {
+                Taken::No
+            };
+        };
         let at = At { host: cells.host, ..line.at };
         match cells.peer(at) {
             Ok(peer) => {
@@ -70,6 +76,16 @@ impl Block for Peers {
             Err(reason) => Taken::Rejected(reason),
         }
     }
+}
+
+/// Whether this was a row: a tally and a name, and then hardly anything but numbers. It must not end the billboard.
+fn is_broken_row(line: &str) -> bool {
+    let mut words = line.split_whitespace();
+    let named = words.next().is_some_and(|name| number(name).is_none());
+    let (numbers, others) = words.fold((0, 0), |(numbers, others), word| {
+        if interval_s(word).is_some() || number(word).is_some() { (numbers + 1, others) } else { (numbers, others + 1) }
+    });
+    line.starts_with(TALLIES) && named && numbers >= 4 && others <= 3
 }
 
 /// Whether this is an address of the host, and nothing is cut off it as IPv6 addresses are, whose rest looks whole.
@@ -362,6 +378,8 @@ mod tests {
             read(&text).1,
             ["line 2: offset `late` is not a number", "line 3: reach `378` is not octal 0 to 377"]
         );
+        let cut = format!("{HEADER}\n+192.0.2.2 .GPS. 1 u 1 64 377\n*192.0.2.2 .GPS. 1 u 1 64 377 1.0 2 3.0\n");
+        assert_eq!((read(&cut).1, peers(&cut).len()), (vec!["line 2: a row without some of its cells".to_owned()], 1));
         assert_eq!(read(&format!("{HEADER}\n\n$ ntpq -c rv\nassocid=0 status=0014 leap_none,\n")).1.len(), 0);
     }
 }
