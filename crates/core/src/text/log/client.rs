@@ -4,7 +4,7 @@
 //! `ntpclients/ntpdig.py`).
 
 use super::stamp;
-use crate::model::{At, Peer, Row};
+use crate::model::{At, Event, Happening, Message, Peer, Row, What};
 use crate::text::field::{Words, number};
 use crate::text::{Block, Form, Line, Taken};
 use crate::time::Time;
@@ -14,8 +14,11 @@ pub const NTPDATE: Form =
     Form { name: "ntpdate -q", opens: |line| server(line).is_some(), block: || Box::new(Servers) };
 
 /// `2026-11-22 09:25:13.123456 (+0100) +0.001200 +/- 0.003000 ntp.example 192.0.2.1 s2 no-leap`.
-pub const SNTP: Form =
-    Form { name: "sntp", opens: |line| is_banner(line) || measured(line).is_some(), block: || Box::new(Measured) };
+pub const SNTP: Form = Form { name: "sntp", opens, block: || Box::new(Measured) };
+
+fn opens(line: &str) -> bool {
+    is_banner(line) || stepped(line).is_some() || measured(line).is_some()
+}
 
 struct Servers;
 
@@ -57,6 +60,12 @@ impl Block for Measured {
         if is_banner(line.text) {
             return Taken::Yes;
         }
+        if let Some(value) = stepped(line.text) {
+            let (kind, text) = (Happening::Step, line.text);
+            let message = Message { program: "ntpdig", kind, source: "", value: Some(value), text };
+            rows(Row::Event(Event { at: line.at, what: What::Message(message) }));
+            return Taken::Yes;
+        }
         let Some((date, time, zone, rest)) = measured(line.text) else { return Taken::No };
         // The parts of an ISO stamp, with the zone in brackets.
         let instant = stamp::iso_instant(&format!("{date} {time}{zone}"), Time(0));
@@ -73,6 +82,11 @@ impl Block for Measured {
 /// `sntp 4.2.8p15@1.3728-o Wed Sep 23 11:46:38 UTC 2020 (1)`, with which sntp begins.
 fn is_banner(line: &str) -> bool {
     line.starts_with("sntp 4.") && line.ends_with(')')
+}
+
+/// `CLOCK: time stepped by 0.250000`, which ntpdig prints without a stamp: forwards where it is positive.
+fn stepped(line: &str) -> Option<f64> {
+    number(line.strip_prefix("CLOCK: time stepped by ")?)
 }
 
 /// Date, time, zone, and what follows.

@@ -53,7 +53,8 @@ fn always(_: &Entry<'_>) -> bool {
 pub const SYSLOG: Envelope = Envelope { cut: cut_syslog, begins: is_named };
 
 fn cut_syslog(line: &str) -> Option<Entry<'_>> {
-    let bare = without_priority(line);
+    // A month that is a number is filled up with a blank.
+    let bare = without_priority(line).trim_ascii_start();
     let (stamp, rest) = stamp::month_first(bare)?;
     // `[1795339513.123]`, which logread -t adds.
     let rest = match rest.strip_prefix('[').and_then(|inner| inner.split_once("] ")) {

@@ -24,8 +24,18 @@ pub const DOCKER: Form = Form { name: "log of Docker", opens: is_docker, block: 
 pub const BANNER: Form = Form { name: "journalctl", opens: is_banner, block: || Box::new(Banner) };
 
 fn is_banner(line: &str) -> bool {
-    let begins = ["-- Logs begin at ", "-- Journal begins at ", "-- Boot ", "-- Reboot --", "-- No entries --"];
-    line.starts_with("-- ") && begins.iter().any(|begin| line.starts_with(begin))
+    const BEGINS: &[&str] = &[
+        "-- Logs begin at ",
+        "-- Journal begins at ",
+        "-- Boot ",
+        "-- Reboot --",
+        "-- No entries --",
+        "Hint: You are currently not seeing messages",
+        "Hint: Some lines were ellipsized",
+        "Warning: Journal has been rotated",
+        "Warning: some journal files were not opened",
+    ];
+    line.starts_with(['-', 'H', 'W']) && BEGINS.iter().any(|begin| line.starts_with(begin))
 }
 
 struct Banner;

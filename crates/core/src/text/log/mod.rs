@@ -13,6 +13,7 @@ mod meaning;
 mod ntpd;
 mod others;
 mod stamp;
+mod unit;
 
 use super::{Block, Form, Line, Taken};
 use crate::model::{At, Event, Happening, Message, Row, What};
@@ -26,6 +27,7 @@ pub const FORMS: &[Form] = &[
     journal::EXPORT,
     journal::DOCKER,
     journal::BANNER,
+    unit::STATUS,
     client::NTPDATE,
     client::SNTP,
     Form { name: "syslog", opens: |line| SYSLOG.opens(line), block: || Box::new(Log(&SYSLOG)) },
@@ -108,7 +110,11 @@ fn said(message: &str) -> &str {
     let repeated = message.strip_prefix("message repeated ").and_then(|rest| rest.split_once(" times: [ "));
     let message = repeated.map_or(message, |(_, rest)| rest.strip_suffix(']').unwrap_or(rest));
     let numbered = message.strip_prefix("[ID ").and_then(|rest| rest.split_once("] "));
-    numbered.map_or(message, |(_, rest)| rest)
+    let message = numbered.map_or(message, |(_, rest)| rest);
+    // What a daemon stamps in the foreground is stamped again by the journal that takes it.
+    let stamped = message.trim_ascii_start().starts_with(|c: char| c.is_ascii_digit());
+    let inner = if stamped { envelope::foreground(message) } else { None };
+    inner.map_or(message, |entry| entry.message)
 }
 
 /// Whether this is an address by which a host can be told from others.

@@ -12,8 +12,13 @@ use crate::model::Happening::{
 };
 
 /// ntpd, and `xntpd` as Solaris and AIX called it.
-pub const NTPD: Program =
-    Program { name: "ntpd", tags: &["ntpd", "xntpd", "ntpsec-ntpd", "openntpd"], meanings: NTPD_SAYS, all: true, bare };
+pub const NTPD: Program = Program {
+    name: "ntpd",
+    tags: &["ntpd", "xntpd", "ntpsec-ntpd", "openntpd", "ntpd_initres", "ntpd_intres"],
+    meanings: NTPD_SAYS,
+    all: true,
+    bare,
+};
 
 /// Removes what stands before an NTPsec message: `CLOCK: `, `PROTO: `, `NTSc: `, `ERR: ` …
 fn bare(message: &str) -> &str {
@@ -184,6 +189,7 @@ const NTPD_SAYS: &[Meaning] = &[
     ("host name not found: {source}", Network),
     ("host name not found {*}: {source}", Network),
     ("couldn't resolve `{source}'", Network),
+    ("error resolving pool {source}:", Network),
     ("can't resolve", Network),
     ("could not resolve", Network),
     ("giving up resolving host {source}", Network),

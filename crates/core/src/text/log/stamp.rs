@@ -17,46 +17,20 @@ impl Stamp<'_> {
     pub const NONE: Stamp<'static> = Stamp { text: "", read: |_, _| None };
 }
 
-/// The beginnings of months, in the languages in which journalctl prints them; lower case.
-const MONTHS: &[(&str, i8)] = &[
-    ("jan", 1),
-    ("ene", 1),
-    ("gen", 1),
-    ("feb", 2),
-    ("fev", 2),
-    ("fév", 2),
-    ("mar", 3),
-    ("mär", 3),
-    ("mrz", 3),
-    ("mrt", 3),
-    ("apr", 4),
-    ("avr", 4),
-    ("abr", 4),
-    ("may", 5),
-    ("mai", 5),
-    ("mag", 5),
-    ("mei", 5),
-    ("maj", 5),
-    ("juin", 6),
-    ("jun", 6),
-    ("giu", 6),
-    ("juil", 7),
-    ("jul", 7),
-    ("lug", 7),
-    ("aug", 8),
-    ("aoû", 8),
-    ("ago", 8),
-    ("sep", 9),
-    ("set", 9),
-    ("oct", 10),
-    ("okt", 10),
-    ("ott", 10),
-    ("out", 10),
-    ("nov", 11),
-    ("dec", 12),
-    ("dez", 12),
-    ("déc", 12),
-    ("dic", 12),
+/// The beginnings of the months' short names, in the languages in which journalctl prints them; lower case.
+const MONTHS: [&str; 12] = [
+    "jan ene gen ian янв sty led oca",
+    "feb fev fév фев lut úno şub",
+    "mar mär mrz mrt мар már bře",
+    "apr avr abr апр kwi dub ápr nis",
+    "may mai mag mei maj май мая kvě máj",
+    "juin jun giu iun июн cze čen jún haz",
+    "juil jul lug iul июл lip čec júl tem",
+    "aug aoû ago авг sie srp ağu",
+    "sep set сен wrz zář sze eyl",
+    "oct okt ott out окт paź říj eki",
+    "nov ноя lis kas",
+    "dec dez déc dic дек gru pro ara",
 ];
 
 /// `09:25:13`, whatever follows.
@@ -84,14 +58,17 @@ fn month(word: &str) -> Option<i8> {
     if english != 0 {
         return Some(english);
     }
-    if word.len() > 10 || word.bytes().any(|b| b.is_ascii_digit()) {
+    // `11월`, `11月`.
+    if let Some(number) = word.strip_suffix(['월', '月']) {
+        return integer(number).and_then(|month| i8::try_from(month).ok()).filter(|month| (1..=12).contains(month));
+    }
+    // Full names are no stamps.
+    if word.len() > 12 || word.chars().count() > 5 || word.bytes().any(|b| b.is_ascii_digit()) {
         return None;
     }
     let lower = word.to_lowercase();
-    let bare = lower.trim_end_matches('.');
-    // Full names are no stamps.
-    let short = bare.chars().count() <= 5;
-    MONTHS.iter().find(|(begin, _)| short && bare.starts_with(begin)).map(|(_, month)| *month)
+    let begins = |names: &&str| names.split(' ').any(|name| lower.starts_with(name));
+    MONTHS.iter().position(begins).and_then(|at| i8::try_from(at + 1).ok())
 }
 
 /// Cuts `Nov 22 09:25:13`, with a weekday, a year before or after the time, or a fraction of a second.
@@ -307,6 +284,8 @@ mod tests {
             ("2019 Nov 22 09:25:13 h", "2019-11-22T09:25:13Z|h"),
             ("Mär 01 10:00:00 h", "2026-03-01T10:00:00Z|h"),
             ("déc. 01 10:00:00 h", "2025-12-01T10:00:00Z|h"),
+            ("11월 22 09:25:13 h", "2026-11-22T09:25:13Z|h"),
+            ("ноя 22 09:25:13 h", "2026-11-22T09:25:13Z|h"),
             ("Nov 22 9:25 h", "no stamp"),
         ];
         for (line, want) in cases {

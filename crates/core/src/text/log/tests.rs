@@ -171,6 +171,8 @@ fn every_envelope_gives_the_time_and_the_host() {
         "Nov 22 2026 09:25:13 h /usr/sbin/ntpd[1]: time reset +0.2 s",
         "Nov 22 09:25:13 h xntpd[1]: [ID 450285 daemon.notice] time reset +0.2 s",
         "Nov 22 09:25:13 h daemon.notice ntpd[1]: time reset +0.2 s",
+        "Nov 22 09:25:13 h ntpd[1]: 22 Nov 09:25:12 ntpd[1]: time reset +0.2 s",
+        "11월 22 09:25:13 h ntpd[1]: time reset +0.2 s",
         "Nov 22 09:25:13 h ntpd[1]: message repeated 2 times: [ time reset +0.2 s]",
         "<29>1 2026-11-22T09:25:13Z h ntpd 1 - - time reset +0.2 s",
         "<29>1 2026-11-22T10:25:13+01:00 h ntpd 1 ID [a@1 b=\"\\]\"][c d=\"e\"] \u{feff}time reset +0.2 s",
