@@ -154,46 +154,48 @@ impl TextReader {
 
     fn piece(&mut self, text: &str, place: Place, rows: &mut dyn FnMut(Row<'_>)) -> Option<String> {
         let line = Line { at: At::origin(Origin { input: self.input, place }), text, written: self.written };
-        let host = &self.host;
-        if let Some(block) = &mut self.block {
-            let taken = block.line(line, &mut |row| rows(of_host(row, host)));
-            if taken != Taken::No {
-                self.tell_form();
+        let mut taken = self.go_on(line, rows);
+        // A router's prompt names its host, to the next prompt. Only router's blocks take prompts.
+        if (taken == Taken::No || !self.host.is_empty())
+            && let Some((host, _)) = router::prompt(text)
+        {
+            host.clone_into(&mut self.host);
+        }
+        if taken == Taken::No {
+            taken = self.open(line, rows);
+        }
+        match taken {
+            Taken::Yes => None,
+            Taken::Rejected(reason) => Some(reason),
+            Taken::No if is_nobodys(text.trim_start()) => None,
+            Taken::No => {
+                self.strange = self.strange.saturating_add(u32::from(self.forms.is_empty()));
+                Some("no reader knows this line".into())
             }
-            match taken {
-                Taken::Yes => return None,
-                Taken::Rejected(reason) => return Some(reason),
-                Taken::No => self.end(rows),
-            }
         }
-        if let Some((named, _)) = router::prompt(text) {
-            named.clone_into(&mut self.host);
+    }
+
+    /// Gives a line to the block that is open.
+    fn go_on(&mut self, line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
+        let Some(block) = &mut self.block else { return Taken::No };
+        let taken = block.line(line, &mut |row| rows(of_host(row, &self.host)));
+        match taken {
+            Taken::No => self.end(rows),
+            Taken::Yes | Taken::Rejected(_) => self.tell_form(),
         }
-        if let Some(form) = forms().find(|form| (form.opens)(line.text)) {
-            let mut block = (form.block)();
-            let taken = block.line(line, &mut |row| rows(of_host(row, &self.host)));
-            self.block = Some(block);
-            self.unsure = Some(form.name);
-            self.tell_form();
-            return match taken {
-                Taken::Rejected(reason) => Some(reason),
-                Taken::Yes | Taken::No => None,
-            };
-        }
-        let bare = line.text.trim_start();
-        let comment = bare.is_empty() || bare.starts_with(['#', ';', '!', '$', '%']);
-        // A rule stands above the headers of chronyd's logs, a count above the samples of its older dumps.
-        // `==> tracking.log <==` stands between files that `head` and `tail` print.
-        let title = bare.starts_with("==> ") && bare.ends_with(" <==");
-        // JSON that is laid out has brackets on lines of their own.
-        let bracket = matches!(bare, "{" | "}" | "[" | "]");
-        let idle = comment || title || bracket || is_template(bare) || is_prompt(bare) || is_rule(bare);
-        let idle = idle || chrony_logs::is_count(bare);
-        if idle {
-            return None;
-        }
-        self.strange = self.strange.saturating_add(u32::from(self.forms.is_empty()));
-        Some("no reader knows this line".into())
+        taken
+    }
+
+    /// Opens a block with a line.
+    fn open(&mut self, line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
+        let Some(form) = forms().find(|form| (form.opens)(line.text)) else { return Taken::No };
+        let mut block = (form.block)();
+        let taken = block.line(line, &mut |row| rows(of_host(row, &self.host)));
+        self.block = Some(block);
+        self.unsure = Some(form.name);
+        self.tell_form();
+        // A form that opens with a line does not refuse it.
+        if taken == Taken::No { Taken::Yes } else { taken }
     }
 
     /// Gives the rows that waited for more lines, at the end of the text.
@@ -220,6 +222,17 @@ impl TextReader {
     pub fn is_hopeless(&self) -> bool {
         self.strange >= MOST_STRANGE
     }
+}
+
+/// Whether a line, bare of blanks at its start, is nobody's, and yet no reject.
+fn is_nobodys(bare: &str) -> bool {
+    let comment = bare.is_empty() || bare.starts_with(['#', ';', '!', '$', '%']);
+    // `==> tracking.log <==` stands between files that `head` and `tail` print.
+    let title = bare.starts_with("==> ") && bare.ends_with(" <==");
+    // JSON that is laid out has brackets on lines of their own.
+    let bracket = matches!(bare, "{" | "}" | "[" | "]");
+    // A rule stands above the headers of chronyd's logs, a count above the samples of its older dumps.
+    comment || title || bracket || is_template(bare) || is_prompt(bare) || is_rule(bare) || chrony_logs::is_count(bare)
 }
 
 /// The row, of the host that a prompt named, where its text does not name another.

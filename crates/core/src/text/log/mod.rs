@@ -5,7 +5,6 @@
 //! nothing to do with the clock give no row.
 
 mod chronyd;
-mod client;
 mod envelope;
 mod journal;
 mod kernel;
@@ -28,8 +27,6 @@ pub const FORMS: &[Form] = &[
     journal::DOCKER,
     journal::BANNER,
     unit::STATUS,
-    client::NTPDATE,
-    client::SNTP,
     Form { name: "syslog", opens: |line| SYSLOG.opens(line), block: || Box::new(Log(&SYSLOG)) },
     Form { name: "syslog, RFC 5424", opens: |line| RFC5424.opens(line), block: || Box::new(Log(&RFC5424)) },
     Form { name: "log of a container", opens: |line| CONTAINER.opens(line), block: || Box::new(Log(&CONTAINER)) },

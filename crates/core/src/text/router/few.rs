@@ -1,7 +1,7 @@
 //! Answers of a few lines: Junos' `show ntp status`, EOS' (which is ntpstat's), FortiOS' `diagnose sys ntp status`,
 //! PAN-OS' `show ntp`.
 
-use super::{Answer, gauge, kept, leading, seconds, stamp, stratum, variable};
+use super::{Answer, kept, leading, seconds, stamp, stratum, variable};
 use crate::model::{Clock, Peer, Row};
 use crate::text::{Block, Form, Line, Taken};
 
@@ -66,61 +66,6 @@ impl Block for Junos {
             }
         }
         if met { Taken::Yes } else { Taken::No }
-    }
-
-    fn end(&mut self, rows: &mut dyn FnMut(Row<'_>)) {
-        if let Some((source, clock)) = self.open.take() {
-            rows(Row::Clock(Clock { source: &source, ..clock }));
-        }
-    }
-}
-
-/// `ntpstat`, which is EOS' `show ntp status` too.
-pub const NTPSTAT: Form = Form {
-    name: "ntpstat",
-    opens: |line| {
-        line.trim_start().starts_with("synchronised to ") && line.contains(" at stratum ")
-            || line.trim() == "unsynchronised"
-    },
-    block: || Box::new(Ntpstat::default()),
-};
-
-#[derive(Default)]
-struct Ntpstat {
-    open: Option<(String, Clock<'static>)>,
-}
-
-impl Block for Ntpstat {
-    fn line(&mut self, line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
-        let bare = line.text.trim();
-        if (NTPSTAT.opens)(line.text) {
-            self.end(rows);
-            let mut clock = Clock { leap: Some(3), ..Clock::new(kept(line.at)) };
-            let mut source = "";
-            if let Some((what, st)) = bare.strip_prefix("synchronised to ").and_then(|s| s.rsplit_once(" at stratum "))
-            {
-                // `NTP server (192.0.2.1)`, `local net`, `UHF radio`.
-                source = what.split_once('(').map_or(what, |(_, name)| name.trim_end_matches(')'));
-                clock.leap = Some(0);
-                clock.stratum = stratum(st.trim());
-                if clock.stratum.is_none() {
-                    return Taken::Rejected(format!("stratum `{st}` is not 0 to 16"));
-                }
-            }
-            self.open = Some((source.to_owned(), clock));
-            return Taken::Yes;
-        }
-        let Some((_, clock)) = &mut self.open else { return Taken::No };
-        if let Some(error) = bare.strip_prefix("time correct to within ") {
-            let Some(error) = seconds(error) else { return Taken::Rejected(format!("`{error}` is not a time")) };
-            gauge(rows, line.at, "", "maximum_error_s", error);
-        } else if let Some(poll) = bare.strip_prefix("polling server every ") {
-            let Some(poll) = leading(poll) else { return Taken::Rejected(format!("poll `{poll}` is not a number")) };
-            clock.poll_s = Some(poll);
-        } else if !matches!(bare, "time server re-starting" | "clock source unknown") {
-            return Taken::No;
-        }
-        Taken::Yes
     }
 
     fn end(&mut self, rows: &mut dyn FnMut(Row<'_>)) {

@@ -37,7 +37,6 @@ pub const FORMS: &[Form] = &[
     gaia::CURRENT,
     sros::ALL,
     few::JUNOS,
-    few::NTPSTAT,
     few::FORTIOS,
     few::PANOS,
     mikrotik::CLIENT,
