@@ -100,16 +100,17 @@ pub fn time_of_day(text: &str) -> Option<i64> {
 /// A number with the unit that chronyc, timedatectl and NTPsec's `ntpq -u` append (`ns`, `us`, `ms`, `s`), in seconds.
 pub fn with_unit_s(text: &str) -> Option<f64> {
     let value = text.trim_end_matches(char::is_alphabetic);
-    let scale = match &text[value.len()..] {
-        "ns" => 1e-9,
+    // Dividing by what a float holds exactly gives the nearest float.
+    let (scale, divisor) = match &text[value.len()..] {
+        "ns" => (1.0, 1e9),
         // NTPsec writes a micro sign, or a Greek mu, where the terminal shows it.
-        "us" | "\u{b5}s" | "\u{3bc}s" => 1e-6,
-        "ms" => 1e-3,
-        "s" => 1.0,
-        "ks" => 1e3,
+        "us" | "\u{b5}s" | "\u{3bc}s" => (1.0, 1e6),
+        "ms" => (1.0, 1e3),
+        "s" => (1.0, 1.0),
+        "ks" => (1e3, 1.0),
         _ => return None,
     };
-    number(value).map(|v| v * scale)
+    number(value).map(|v| v * scale / divisor)
 }
 
 /// The words of a line, between blanks and tabs.

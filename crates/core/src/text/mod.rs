@@ -244,9 +244,13 @@ fn of_host<'a>(mut row: Row<'a>, host: &'a str) -> Row<'a> {
     row
 }
 
-/// A prompt with a command, as people paste them: `[root@host ~]# ntpq -p`, `user@host:~$ chronyc sources`, `ntpq> pe`.
+/// A prompt with a command, as people paste them: `[root@host ~]# ntpq -p`, `user@host:~$ chronyc sources`, `ntpq> pe`,
+/// `PS C:\> w32tm /query /status`.
 pub(crate) fn is_prompt(line: &str) -> bool {
-    router::prompt(line).is_some()
+    let windows = line.strip_prefix("PS ").unwrap_or(line);
+    let is_drive = windows.starts_with(|c: char| c.is_ascii_uppercase()) && windows.get(1..3) == Some(":\\");
+    is_drive && windows.contains('>')
+        || router::prompt(line).is_some()
         || line.split_once(['#', '$', '>']).is_some_and(|(before, after)| {
             let asks = before.contains('@') || matches!(before, "ntpq" | "chronyc");
             asks && (after.is_empty() || after.starts_with(' '))

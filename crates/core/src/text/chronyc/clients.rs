@@ -4,6 +4,7 @@ use super::{fields, gauge, interval_s, is_filler, is_header, is_name};
 use crate::model::{At, Event, Row, What};
 use crate::text::field::integer;
 use crate::text::{Block, Form, Line, Taken};
+use std::net::IpAddr;
 
 /// `chronyc clients`, with or without `-k`.
 pub(super) const CLIENTS: Form = Form { name: "chronyc clients", opens, block: || Box::new(Clients { old: false }) };
@@ -65,12 +66,18 @@ impl<'a> Cells<'a> {
         (word().is_none() && is_name(address)).then_some(cells)
     }
 
-    /// The ten fields of `-c`.
+    /// The ten fields of `-c`, which prints no names of clients.
     fn of_fields(line: &'a str) -> Option<Self> {
         let [address, hits, dropped, interval, limited, last, commands, refused, pause, before] = fields::<10>(line)?;
         let whole = [hits, dropped, last, commands, refused, before].iter().all(|field| integer(field).is_some());
         let short = [interval, limited, pause].iter().all(|field| field.parse::<i8>().is_ok());
-        (whole && short && is_name(address)).then_some(Cells { address, hits, peers: "0", dropped, last })
+        (whole && short && address.parse::<IpAddr>().is_ok()).then_some(Cells {
+            address,
+            hits,
+            peers: "0",
+            dropped,
+            last,
+        })
     }
 
     fn taken(&self, at: At<'a>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {

@@ -48,9 +48,12 @@ fn gauge(rows: &mut dyn FnMut(Row<'_>), at: At<'_>, of: &str, name: &'static str
 /// `-v` draws a legend above the header: lines of text that hang on lines made of `.-`, `/` and `|`.
 fn is_filler(line: &str) -> bool {
     let bare = line.trim_start();
+    // The rule of chrony 1's `clients` has gaps between the columns.
+    let is_ruled = || bare.starts_with("====") && bare.bytes().all(|b| matches!(b, b'=' | b' '));
     bare.is_empty()
         || bare == "..."
         || is_rule(line)
+        || is_ruled()
         || [".-", ". State: ", "/ ", "|"].iter().any(|start| bare.starts_with(start))
 }
 

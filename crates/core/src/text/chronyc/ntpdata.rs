@@ -185,8 +185,8 @@ impl Said {
             "Offset" => self.offset_s = Some(number()?),
             "Peer delay" => self.delay_s = Some(number()?),
             "Peer dispersion" => self.dispersion_s = Some(number()?),
-            "Response time" => gauge(rows, at, &self.remote, "response_time_s", number()?),
-            "Jitter asymmetry" => gauge(rows, at, &self.remote, "jitter_asymmetry", number()?),
+            "Response time" if self.heard => gauge(rows, at, &self.remote, "response_time_s", number()?),
+            "Jitter asymmetry" if self.heard => gauge(rows, at, &self.remote, "jitter_asymmetry", number()?),
             "NTP tests" => {
                 // RFC 5905's tests 1–3 and 5–7, then chronyd's own A–D.
                 variable(rows, at, &self.remote, "tests", value);

@@ -76,7 +76,8 @@ fn activity_of(line: &str) -> Option<Activity<'_>> {
     // `-c serverstats` of chrony 2 and 3 has five numbers too. Its third counts commands, this one among them, and is
     // never 0; sources in a burst are rare.
     let counts = fields::<5>(line)?;
-    let is_activity = counts.iter().all(|count| integer(count).is_some_and(|n| n < 10_000)) && counts[2] == "0";
+    let is_activity =
+        counts.iter().all(|count| integer(count).is_some_and(|n| n < 10_000)) && counts[2..4] == ["0", "0"];
     is_activity.then_some(Activity::All(counts))
 }
 

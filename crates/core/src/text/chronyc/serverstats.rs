@@ -1,6 +1,6 @@
 //! `chronyc serverstats`: what a server has counted since its start.
 
-use super::{gauge, labelled};
+use super::{first_fields, gauge, labelled};
 use crate::model::{Counter, Event, Row, What};
 use crate::text::field::integer;
 use crate::text::{Block, Form, Line, Taken};
@@ -45,9 +45,15 @@ const STATS: [(&str, Stat); 17] = [
 
 /// Five values alone could be those of `activity`, and are read there.
 fn is_fields(line: &str) -> bool {
-    line.starts_with(|c: char| c.is_ascii_digit())
-        && line.split(',').all(|field| integer(field).is_some())
-        && matches!(line.split(',').count(), 8 | 11 | 17)
+    let Some(([received, dropped, commands, refused], rest)) = first_fields::<4>(line) else { return false };
+    let count = |text: &str| integer(text).unwrap_or(i64::MAX);
+    // What was dropped was received, and one command was this.
+    count(dropped) <= count(received)
+        && count(received) < i64::MAX
+        && count(refused) <= count(commands)
+        && (1..i64::MAX).contains(&count(commands))
+        && rest.clone().all(|field| integer(field).is_some())
+        && matches!(rest.count() + 4, 8 | 11 | 17)
 }
 
 struct Serverstats;

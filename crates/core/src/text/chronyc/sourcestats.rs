@@ -60,7 +60,7 @@ impl<'a> Cells<'a> {
         let ([name, samples, runs, span], rest) = first_fields::<4>(line)?;
         let counts = [samples, runs, span].iter().all(|whole| integer(whole).is_some());
         let measures = counts && rest.clone().all(|field| field.contains('.') && number(field).is_some());
-        if !measures || !is_name(name) {
+        if !measures || !is_name(name) || number(name).is_some() {
             return None;
         }
         fields::<8>(line).map(Cells)

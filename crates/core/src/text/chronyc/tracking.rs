@@ -51,6 +51,8 @@ struct Said {
     frequency_ppm: Option<f64>,
     rms_s: Option<f64>,
     skew_ppm: Option<f64>,
+    last_offset_s: Option<f64>,
+    residual_ppm: Option<f64>,
     interval_s: Option<f64>,
     root_delay_s: Option<f64>,
     root_dispersion_s: Option<f64>,
@@ -79,7 +81,12 @@ impl Block for Tracking {
     fn end(&mut self, rows: &mut dyn FnMut(Row<'_>)) {
         let said = std::mem::take(&mut self.said);
         if let Some(origin) = self.origin.take() {
-            rows(Row::Clock(said.clock(At::origin(origin))));
+            let at = At::origin(origin);
+            rows(Row::Clock(said.clock(at)));
+            let gauges = [("last_offset_s", said.last_offset_s), ("residual_frequency_ppm", said.residual_ppm)];
+            for (name, value) in gauges {
+                said.measured(value).into_iter().for_each(|value| gauge(rows, at, "", name, value));
+            }
         }
     }
 }
@@ -115,15 +122,13 @@ impl Said {
             "Ref time (UTC)" => variable(rows, at, "", "reftime", value),
             // Words say which; with `-c` positive is slow (`client.c`, specifier O). Slow is reference − local > 0.
             "System time" => self.offset_s = Some(if is("fast") { 0.0 - number()? } else { number()? }),
-            "Last offset" => gauge(rows, at, "", "last_offset_s", {
-                // Positive is a fast local clock (chronyc(1), tracking).
-                0.0 - number()?
-            }),
+            // Positive is a fast local clock (chronyc(1), tracking).
+            "Last offset" => self.last_offset_s = Some(0.0 - number()?),
             "RMS offset" => self.rms_s = Some(number()?),
             // Words say which; with `-c` positive is fast (`client.c`, specifier F). A slow oscillator is positive.
             "Frequency" => self.frequency_ppm = Some(if is("slow") { number()? } else { 0.0 - number()? }),
             // The local clock against the source that is followed, positive fast, as in `sourcestats`.
-            "Residual freq" => gauge(rows, at, "", "residual_frequency_ppm", 0.0 - number()?),
+            "Residual freq" => self.residual_ppm = Some(0.0 - number()?),
             "Skew" => self.skew_ppm = Some(number()?),
             "Root delay" => self.root_delay_s = Some(number()?),
             "Root dispersion" => self.root_dispersion_s = Some(number()?),
@@ -137,16 +142,24 @@ impl Said {
         Ok(())
     }
 
+    /// Before the first update chronyd prints zeros for all that updates measure, and ones for the root.
+    fn is_updated(&self) -> bool {
+        self.interval_s.is_none_or(|interval| interval != 0.0)
+    }
+
+    fn measured(&self, value: Option<f64>) -> Option<f64> {
+        value.filter(|_| self.is_updated())
+    }
+
     fn clock<'a>(&'a self, at: At<'a>) -> Clock<'a> {
-        // Before the first update chronyd prints zeros for all that updates measure, and ones for the root.
-        let updated = self.interval_s.is_none_or(|interval| interval != 0.0);
-        let measured = |value: Option<f64>| value.filter(|_| updated);
+        let measured = |value| self.measured(value);
         Clock {
             source: &self.source,
             stratum: self.stratum,
             leap: self.leap,
             offset_s: measured(self.offset_s),
-            frequency_ppm: self.frequency_ppm.filter(|frequency| updated || *frequency != 0.0),
+            // What the drift file said is known before.
+            frequency_ppm: self.frequency_ppm.filter(|frequency| self.is_updated() || *frequency != 0.0),
             jitter_s: measured(self.rms_s),
             wander_ppm: measured(self.skew_ppm),
             poll_s: measured(self.interval_s),

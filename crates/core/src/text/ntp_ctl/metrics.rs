@@ -72,7 +72,7 @@ impl Block for Metrics {
         let said = std::mem::take(self);
         said.origin.into_iter().for_each(|origin| said.system.give(At::origin(origin), rows));
         said.sources.iter().for_each(|(origin, _, source)| source.give(At::origin(*origin), rows));
-        said.served.give(rows);
+        said.served.give(None, rows);
     }
 }
 

@@ -8,6 +8,7 @@ mod plain;
 
 use super::Form;
 use crate::model::{At, Clock, Counter, Event, Origin, Peer, Row, What};
+use crate::time::Time;
 
 /// What this module reads.
 pub const FORMS: &[Form] = &[plain::STATUS, json::OBSERVATION, metrics::METRICS];
@@ -113,8 +114,9 @@ impl Served {
         true
     }
 
-    fn give(&self, rows: &mut dyn FnMut(Row<'_>)) {
-        let Some(at) = self.origin.map(At::origin) else { return };
+    fn give(&self, time: Option<Time>, rows: &mut dyn FnMut(Row<'_>)) {
+        let Some(origin) = self.origin else { return };
+        let at = At { time, ..At::origin(origin) };
         for ((_, stat), sum) in COUNTS.iter().zip(self.sums) {
             let Some(value) = sum else { continue };
             let what = match *stat {

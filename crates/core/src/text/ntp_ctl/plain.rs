@@ -63,7 +63,7 @@ impl Block for Status {
         let Some(origin) = said.origin else { return };
         said.system.give(At::origin(origin), rows);
         said.sources.iter().for_each(|(origin, source)| source.give(At::origin(*origin), rows));
-        said.served.give(rows);
+        said.served.give(None, rows);
     }
 }
 

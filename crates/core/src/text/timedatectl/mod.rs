@@ -21,20 +21,20 @@ fn gauge(rows: &mut dyn FnMut(Row<'_>), at: At<'_>, of: &str, name: &'static str
     rows(Row::Event(Event { at, what: What::Gauge { of, name, value } }));
 }
 
-/// The units of a time span, in seconds (systemd.time(7)); the longer of two that end alike first.
-const UNITS: [(&str, f64); 12] = [
-    ("us", 1e-6),
-    ("\u{b5}s", 1e-6),
-    ("\u{3bc}s", 1e-6),
-    ("ms", 1e-3),
-    ("s", 1.0),
-    ("month", 2_629_800.0),
-    ("min", 60.0),
-    ("h", 3600.0),
-    ("d", 86_400.0),
-    ("w", 604_800.0),
-    ("y", 31_557_600.0),
-    ("", 1.0),
+/// The units of a time span (systemd.time(7)): of how many seconds, or how many in a second.
+const UNITS: [(&str, f64, f64); 12] = [
+    ("us", 1.0, 1e6),
+    ("\u{b5}s", 1.0, 1e6),
+    ("\u{3bc}s", 1.0, 1e6),
+    ("ms", 1.0, 1e3),
+    ("s", 1.0, 1.0),
+    ("min", 60.0, 1.0),
+    ("h", 3600.0, 1.0),
+    ("d", 86_400.0, 1.0),
+    ("w", 604_800.0, 1.0),
+    ("month", 2_629_800.0, 1.0),
+    ("y", 31_557_600.0, 1.0),
+    ("", 1.0, 1.0),
 ];
 
 /// A time span in seconds, with or without a sign: `34min 8s`, `-1.087495s`, `1y 1month 2w`, `0`.
@@ -47,9 +47,10 @@ fn span_s(text: &str) -> Option<f64> {
     for word in bare.split_ascii_whitespace() {
         let digits = word.trim_end_matches(char::is_alphabetic);
         let unit = word.strip_prefix(digits)?;
-        let (_, scale) = UNITS.iter().find(|(name, _)| *name == unit)?;
+        let (_, scale, divisor) = UNITS.iter().find(|(name, ..)| *name == unit)?;
         // Some locales write a comma for the point.
-        sum = Some(sum.unwrap_or(0.0) + number(digits).or_else(|| number(&digits.replace(',', ".")))? * scale);
+        let value = number(digits).or_else(|| number(&digits.replace(',', ".")))?;
+        sum = Some(sum.unwrap_or(0.0) + value * scale / divisor);
     }
     sum.map(|sum: f64| if negative { -sum } else { sum })
 }
