@@ -8,12 +8,17 @@ use std::net::IpAddr;
 /// `chronyc ntpdata`, chrony 3.0 and later.
 pub(super) const NTPDATA: Form = Form {
     name: "chronyc ntpdata",
-    opens: |line| labelled(line).is_some_and(|(label, _)| label == REMOTE) || is_fields(line),
+    opens: |line| opens(line) || is_fields(line),
     block: || Box::new(Ntpdata::default()),
 };
 
 /// The first label of a source.
 const REMOTE: &str = "Remote address";
+
+/// `Remote address  : 192.0.2.1 (C0000201)`
+fn opens(line: &str) -> bool {
+    labelled(line).is_some_and(|(label, value)| label == REMOTE && first_word(value).parse::<IpAddr>().is_ok())
+}
 
 /// The labels, in the order of the report and of `-c`, and how many values `-c` has for each.
 const LABELS: [(&str, usize); 30] = [
@@ -167,8 +172,10 @@ impl Said {
             }
             "Poll interval" => {
                 // `6 (64 seconds)`
-                let read = poll_s(first_word(value)).ok_or_else(|| format!("poll `{value}` is not a power of two"))?;
-                self.poll_s = Some(read);
+                let log = first_word(value);
+                log.parse::<i8>().map_err(|_| format!("poll `{value}` is not the logarithm of an interval"))?;
+                // It is what the packet said, and a server may say anything.
+                self.poll_s = poll_s(log);
             }
             "Root delay" => self.root_delay_s = Some(number()?),
             "Root dispersion" => self.root_dispersion_s = Some(number()?),

@@ -12,14 +12,14 @@ pub(super) const ACTIVITY: Form =
 /// `chronyc smoothing`.
 pub(super) const SMOOTHING: Form = Form {
     name: "chronyc smoothing",
-    opens: |line| line.starts_with("Active         : ") || smoothing_of_fields(line).is_some(),
+    opens: |line| line.trim_start().starts_with("Active         : ") || smoothing_of_fields(line).is_some(),
     block: || each(is_smoothing, smoothing),
 };
 
 /// `chronyc rtcdata`.
 pub(super) const RTCDATA: Form = Form {
     name: "chronyc rtcdata",
-    opens: |line| line.starts_with("RTC ref time (UTC)") || rtcdata_of_fields(line).is_some(),
+    opens: |line| line.trim_start().starts_with("RTC ref time (UTC)") || rtcdata_of_fields(line).is_some(),
     block: || each(is_rtcdata, rtcdata),
 };
 
@@ -69,6 +69,7 @@ enum Activity<'a> {
 }
 
 fn activity_of(line: &str) -> Option<Activity<'_>> {
+    let line = line.trim_start();
     let (count, rest) = line.split_once(' ').unwrap_or((line, ""));
     if let Some((_, name)) = ACTIVITIES.iter().find(|(end, _)| *end == rest) {
         return Some(Activity::One(name, count));
@@ -275,7 +276,8 @@ const ANSWERS: [(&str, Option<Happening>); 30] = [
 ];
 
 fn answer_of(line: &str) -> Option<Option<Happening>> {
-    let known = ANSWERS.iter().find(|(text, _)| line.strip_prefix(text).is_some_and(|rest| rest.len() < 40));
+    let known =
+        ANSWERS.iter().find(|(text, _)| line.trim_start().strip_prefix(text).is_some_and(|rest| rest.len() < 40));
     known.map(|(_, kind)| *kind)
 }
 

@@ -8,7 +8,10 @@ use crate::text::{Block, Form, Line, Taken};
 /// `chronyc serverstats`: 5 values until chrony 3.5, 8 in 4.0, 11 from 4.2, 17 from 4.4.
 pub(super) const SERVERSTATS: Form = Form {
     name: "chronyc serverstats",
-    opens: |line| labelled(line).is_some_and(|(label, _)| label == STATS[0].0) || is_fields(line),
+    // `grep` may have let any of them through.
+    opens: |line| {
+        labelled(line).is_some_and(|(label, _)| STATS.iter().any(|(name, _)| *name == label)) || is_fields(line)
+    },
     block: || Box::new(Serverstats),
 };
 

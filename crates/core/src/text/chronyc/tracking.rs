@@ -1,13 +1,14 @@
 //! `chronyc tracking`: the clock and how chronyd corrects it.
 
-use super::{fields, gauge, in_parentheses, labelled, leading_number, leap, stratum, variable};
+use super::{fields, first_word, gauge, in_parentheses, labelled, leading_number, leap, stratum, variable};
 use crate::model::{At, Clock, Origin, Row};
 use crate::text::{Block, Form, Line, Taken};
+use std::net::Ipv4Addr;
 
 /// `chronyc tracking`.
 pub(super) const TRACKING: Form = Form {
     name: "chronyc tracking",
-    opens: |line| labelled(line).is_some_and(|(label, _)| label == LABELS[0]) || is_fields(line),
+    opens: |line| labelled(line).is_some_and(opens) || is_fields(line),
     block: || Box::new(Tracking::default()),
 };
 
@@ -27,6 +28,20 @@ const LABELS: [&str; 13] = [
     "Update interval",
     "Leap status",
 ];
+
+/// The first line, or one that `grep` let through.
+fn opens((label, value): (&str, &str)) -> bool {
+    match label {
+        "Reference ID" => {
+            // `C0000202 (ntp.example)`; until chrony 2.3 as an address.
+            let id = first_word(value);
+            let is_id = id.len() == 8 && id.bytes().all(|b| b.is_ascii_hexdigit());
+            (is_id || id.parse::<Ipv4Addr>().is_ok()) && value.ends_with(')')
+        }
+        "System time" => value.ends_with(" of NTP time"),
+        _ => false,
+    }
+}
 
 /// The fourteen fields of `-c`: the first is eight hex digits, the last says the leap status.
 fn is_fields(line: &str) -> bool {
@@ -69,10 +84,10 @@ impl Block for Tracking {
             if !LABELS.contains(&label) {
                 return Taken::No;
             }
-            if label == LABELS[0] {
+            if label == LABELS[0] || (label == "System time" && self.said.offset_s.is_some()) {
                 self.end(rows);
-                self.origin = Some(line.at.origin);
             }
+            self.origin.get_or_insert(line.at.origin);
             self.said.hear(label, value, line.at, rows)
         };
         result.map_or_else(Taken::Rejected, |()| Taken::Yes)
@@ -208,6 +223,13 @@ mod tests {
         ];
         assert_eq!(variables(&fast), want);
         assert_eq!(read(&format!("{fast}{csv}")).1.len(), 0);
+    }
+
+    #[test]
+    fn lines_that_grep_let_through_are_clocks_too() {
+        let text = "System time     : 0.5 seconds slow of NTP time\nSystem time     : 0.25 seconds fast of NTP time\n";
+        assert_eq!(clocks(text), ["offset_s=0.5", "offset_s=-0.25"]);
+        assert_eq!(read("Reference ID: our ticket (closed)").2.len(), 0);
     }
 
     #[test]

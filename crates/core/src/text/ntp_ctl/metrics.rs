@@ -9,7 +9,7 @@ use crate::text::{Block, Form, Line, Taken};
 pub(super) const METRICS: Form = Form { name: "ntpd-rs metrics", opens, block: || Box::new(Metrics::default()) };
 
 /// How the names of the metrics begin, and the parts of the state that they are of.
-const PARTS: [&str; 4] = ["ntp_uptime_seconds", "ntp_system_", "ntp_source_", "ntp_server_"];
+const PARTS: [&str; 3] = ["ntp_uptime_seconds", "ntp_system_", "ntp_source_"];
 
 /// A metric, or the comment above it, which says its name too.
 fn opens(line: &str) -> bool {
@@ -20,7 +20,10 @@ fn opens(line: &str) -> bool {
 }
 
 fn is_ours(name: &str) -> bool {
-    PARTS.iter().any(|part| name.starts_with(part))
+    // Another exporter has an `ntp_server_reachable`; here all of a server are totals.
+    let is_total =
+        name.starts_with("ntp_server_") && name.split(['{', ' ']).next().is_some_and(|n| n.ends_with("_total"));
+    is_total || PARTS.iter().any(|part| name.starts_with(part))
 }
 
 /// Name, labels, and value: `ntp_source_offset_seconds{name="…",address="…",id="1"} 0.0042`.

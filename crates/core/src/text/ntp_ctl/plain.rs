@@ -135,7 +135,7 @@ impl Status {
     }
 
     /// `0.0.0.0:123: received 5, accepted 5, errors 0`, then `denied 0, nts nak 0, …`; from 1.8 an address, then
-    /// `Received		5` and so on.
+    /// `Received 5` and so on.
     fn server_line(&mut self, origin: Origin, text: &str) -> Heard {
         let counts = text.split_once(": received ").map_or(text, |(address, _)| &text[address.len() + 2..]);
         if counts.parse::<std::net::SocketAddr>().is_ok() {
