@@ -241,6 +241,8 @@ pub struct Packet<'a> {
     pub receive: Option<u64>,
     /// T3: when the sender sent this packet.
     pub transmit: Option<u64>,
+    /// T4: when this packet arrived, on the clock of whoever received it, where the form has it as finely as the others.
+    pub arrival: Option<u64>,
     /// Length of the UDP payload in bytes.
     pub length: Option<u16>,
     /// TTL or hop limit.
@@ -274,6 +276,7 @@ impl<'a> Packet<'a> {
             originate: None,
             receive: None,
             transmit: None,
+            arrival: None,
             length: None,
             ttl: None,
             lost: None,
@@ -486,6 +489,8 @@ pub enum Counter {
     UnknownVersion,
     /// Declined: no reason to answer.
     Declined,
+    /// Processed though of version 1 (NTPsec counts them apart).
+    Version1,
     /// Requests sent to one source (`ntpdata` Total TX).
     SourceSent,
     /// Replies from one source that passed the packet tests (`ntpdata` Total valid RX).

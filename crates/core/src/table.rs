@@ -157,6 +157,7 @@ const PACKET: &[&str] = &[
     "originate",
     "receive",
     "transmit",
+    "arrival",
     "length",
     "ttl",
     "lost",
@@ -230,7 +231,7 @@ fn peer<'a>(row: &Peer<'a>) -> [Cell<'a>; 16] {
     ]
 }
 
-fn packet<'a>(row: &Packet<'a>) -> [Cell<'a>; 22] {
+fn packet<'a>(row: &Packet<'a>) -> [Cell<'a>; 23] {
     let address = |end: (Option<IpAddr>, _)| end.0.map_or(Cell::Nothing, Cell::Address);
     let stamp = |stamp: Option<u64>| stamp.map_or(Cell::Nothing, Cell::Stamp);
     [
@@ -251,6 +252,7 @@ fn packet<'a>(row: &Packet<'a>) -> [Cell<'a>; 22] {
         stamp(row.originate),
         stamp(row.receive),
         stamp(row.transmit),
+        stamp(row.arrival),
         whole(row.length),
         whole(row.ttl),
         whole(row.lost),
@@ -384,6 +386,7 @@ impl crate::model::Counter {
             Counter::Processed => "processed",
             Counter::UnknownVersion => "unknown_version",
             Counter::Declined => "declined",
+            Counter::Version1 => "version_1",
             Counter::SourceSent => "source_sent",
             Counter::SourceValid => "source_valid",
             Counter::TrackInsertFailed => "insert_failed",

@@ -51,6 +51,12 @@ impl Time {
         day.checked_sub(MJD_1970)?.checked_mul(DAY)?.checked_add(ns).map(Time)
     }
 
+    /// The modified Julian day, and nanoseconds since its midnight.
+    #[must_use]
+    pub fn to_mjd(self) -> (i64, i64) {
+        (MJD_1970 + self.0.div_euclid(DAY), self.0.rem_euclid(DAY))
+    }
+
     /// From a date of the Gregorian calendar and nanoseconds since its midnight; `None` where there is no such day.
     #[must_use]
     pub fn from_date(year: i16, month: i8, day: i8, ns: i64) -> Option<Time> {
@@ -75,6 +81,29 @@ impl Time {
     pub fn since_s(self, earlier: Time) -> f64 {
         self.0.saturating_sub(earlier.0) as f64 / SECOND as f64
     }
+}
+
+/// The 64-bit NTP timestamp that is nearest to a second of its era and nanoseconds.
+///
+/// A nanosecond is more than four units of such a stamp, so that [`ntp_decimal`] gives back what went in; two stamps
+/// that ntpd printed alike become one.
+///
+/// ```
+/// use ntpscope_core::time::ntp_stamp;
+/// assert_eq!(ntp_stamp(4_004_328_314, 601_695_935), 0xeead_377a_9a08_be73);
+/// ```
+#[must_use]
+pub fn ntp_stamp(second: u32, ns: u32) -> u64 {
+    // Where `ns` is below a second the rounded fraction is below 2³².
+    let fraction = ((u64::from(ns) << 32) + SECOND as u64 / 2) / SECOND as u64;
+    (u64::from(second) << 32) + fraction
+}
+
+/// The second of its era and the nanoseconds of a 64-bit NTP timestamp, rounded to the nearest as ntpd prints it.
+#[must_use]
+pub fn ntp_decimal(stamp: u64) -> (u64, u64) {
+    let ns = ((stamp & 0xffff_ffff) * SECOND as u64 + (1 << 31)) >> 32;
+    ((stamp >> 32) + ns / SECOND as u64, ns % SECOND as u64)
 }
 
 /// RFC 3339 in UTC, cut to whole seconds: what a report needs. Use the number where more counts.

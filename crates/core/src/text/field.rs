@@ -6,13 +6,77 @@
 use crate::time::{SECOND, Time};
 
 /// Powers of ten that a 64-bit float holds exactly.
-const EXACT: [f64; 20] =
-    [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19];
+const EXACT: [f64; 19] =
+    [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18];
 
-/// A finite decimal number.
+/// A decimal number that stands at the beginning of a text.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Decimal {
+    /// The nearest float.
+    pub value: f64,
+    /// Digits after the point.
+    pub decimals: usize,
+    /// Bytes of the number.
+    pub length: usize,
+}
+
+/// The number at the beginning of `bytes`, where it is of at most 18 digits and below 2⁵³ without its point.
 ///
-/// Digits below 2⁵³ over a power of ten that a float holds exactly are divided with one rounding, so the quotient is
-/// the nearest float (Clinger 1990, the fast path); all else goes to the standard library.
+/// Such digits over a power of ten that a float holds exactly are divided with one rounding, so the quotient is the
+/// nearest float (Clinger 1990, the fast path).
+pub fn decimal(bytes: &[u8]) -> Option<Decimal> {
+    decimal_over(bytes, 0)
+}
+
+/// The same over a power of ten, which is taken before rounding.
+fn decimal_over(bytes: &[u8], power: usize) -> Option<Decimal> {
+    let negative = bytes.first() == Some(&b'-');
+    let start = usize::from(negative || bytes.first() == Some(&b'+'));
+    let (mut at, mut whole) = (start, 0_u64);
+    // What would overflow has more than 18 digits, and is not used.
+    let digits = |at: &mut usize, whole: &mut u64| {
+        while let Some(digit) = bytes.get(*at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit <= 9) {
+            *whole = whole.wrapping_mul(10).wrapping_add(u64::from(digit));
+            *at += 1;
+        }
+    };
+    digits(&mut at, &mut whole);
+    let (mut count, mut decimals) = (at - start, 0);
+    if bytes.get(at) == Some(&b'.') {
+        let point = at;
+        at += 1;
+        // Daemons print nine decimals, or six, more often than anything else.
+        if let Some(eight) = bytes.get(at..at + 8).and_then(eight_digits) {
+            whole = whole.wrapping_mul(100_000_000).wrapping_add(eight);
+            at += 8;
+        }
+        digits(&mut at, &mut whole);
+        decimals = at - point - 1;
+        count += decimals;
+    }
+    if count == 0 || count > 18 || whole >> 53 != 0 {
+        return None;
+    }
+    let value = whole as f64 / EXACT.get(decimals + power)?;
+    Some(Decimal { value: if negative { -value } else { value }, decimals, length: at })
+}
+
+/// The value of eight digits, each step joining neighbours: digits to pairs, pairs to fours, fours to all.
+fn eight_digits(bytes: &[u8]) -> Option<u64> {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let digits = u64::from_le_bytes(bytes.try_into().ok()?) ^ (0x30 * EACH);
+    // A byte above 9 has its highest bit set, or gets it when 0x76 is added.
+    if (digits | digits.wrapping_add(0x76 * EACH)) & (0x80 * EACH) != 0 {
+        return None;
+    }
+    const PAIRS: u64 = 0x00ff_00ff_00ff_00ff;
+    let pairs = (digits & PAIRS) * 10 + (digits >> 8 & PAIRS);
+    const FOURS: u64 = 0x0000_ffff_0000_ffff;
+    let fours = (pairs & FOURS) * 100 + (pairs >> 16 & FOURS);
+    Some((fours & 0xffff_ffff) * 10_000 + (fours >> 32))
+}
+
+/// A finite decimal number: the nearest float.
 pub fn number(text: &str) -> Option<f64> {
     number_over(text, 0)
 }
@@ -20,26 +84,10 @@ pub fn number(text: &str) -> Option<f64> {
 /// A finite decimal number over a power of ten: milliseconds over 10³ are seconds. The power is taken before rounding, so
 /// that `0.065` over 10³ is exactly what `0.000065` is.
 pub fn number_over(text: &str, power: usize) -> Option<f64> {
-    let (negative, digits) = match text.as_bytes() {
-        [b'-', rest @ ..] => (true, rest),
-        [b'+', rest @ ..] => (false, rest),
-        all => (false, all),
-    };
-    let (mut whole, mut point) = (0_u64, None);
-    for (at, byte) in digits.iter().enumerate() {
-        match byte {
-            b'0'..=b'9' if at < 19 => whole = whole * 10 + u64::from(byte - b'0'),
-            b'.' if point.is_none() => point = Some(at),
-            _ => return slow_number(text, power),
-        }
+    match decimal_over(text.as_bytes(), power) {
+        Some(number) if number.length == text.len() => Some(number.value),
+        _ => slow_number(text, power),
     }
-    let decimals = point.map_or(0, |at| digits.len() - at - 1);
-    if whole >> 53 != 0 || digits.len() == usize::from(point.is_some()) {
-        return slow_number(text, power);
-    }
-    let Some(divisor) = EXACT.get(decimals + power) else { return slow_number(text, power) };
-    let value = whole as f64 / divisor;
-    Some(if negative { -value } else { value })
 }
 
 fn slow_number(text: &str, power: usize) -> Option<f64> {

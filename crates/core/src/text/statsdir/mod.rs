@@ -4,160 +4,177 @@
 //! time may run backwards from row to row. What follows tells the files apart, also where somebody has put several into
 //! one. Columns are those of `ntpd/ntp_util.c`, from xntp3 to ntpd 4.2.8p18 and NTPsec 1.2.
 
-use super::field::{Words, integer, nanoseconds, number};
+mod counts;
+mod events;
+mod fields;
+mod loops;
+mod peers;
+mod raw;
+mod sensors;
+
 use super::{Block, Form, Line, Taken};
-use crate::model::{At, Clock, Peer, Row};
-use crate::time::{DAY, Time};
+use crate::model::{At, InputId, Origin, Place, Row};
+use crate::time::Time;
+use fields::Fields;
+
+/// The form of a file of which all rows are of one kind.
+macro_rules! form {
+    ($kind:path) => {
+        Form {
+            name: $kind.name,
+            opens: |line| opens(line, &$kind),
+            block: || Box::new(Rows { kind: &$kind, widest: 0 }),
+        }
+    };
+}
 
 /// What this module reads.
-pub const FORMS: &[Form] = &[LOOPSTATS, PEERSTATS];
+pub const FORMS: &[Form] = &[
+    form!(loops::LOOPSTATS),
+    form!(peers::PEERSTATS),
+    form!(raw::RAWSTATS),
+    form!(counts::SYSSTATS),
+    form!(counts::USESTATS),
+    form!(counts::REFSTATS),
+    form!(counts::NTSSTATS),
+    form!(counts::NTSKESTATS),
+    form!(events::PROTOSTATS),
+    form!(events::NTSKELOG),
+    form!(events::TIMINGSTATS),
+    form!(events::CLOCKSTATS),
+    form!(events::CRYPTOSTATS),
+    sensors::GPSD,
+    sensors::TEMPS,
+    loops::DRIFT,
+];
 
-/// `loopstats`: the clock's discipline, at every update.
-const LOOPSTATS: Form =
-    Form { name: "loopstats", opens: |line| opens(line, loopstats), block: || Box::new(Rows(loopstats)) };
+/// The kinds whose rows begin with a day and a second, in the order of [`FORMS`]: those that end with free text last.
+const KINDS: &[&Kind] = &[
+    &loops::LOOPSTATS,
+    &peers::PEERSTATS,
+    &raw::RAWSTATS,
+    &counts::SYSSTATS,
+    &counts::USESTATS,
+    &counts::REFSTATS,
+    &counts::NTSSTATS,
+    &counts::NTSKESTATS,
+    &events::PROTOSTATS,
+    &events::NTSKELOG,
+    &events::TIMINGSTATS,
+    &events::CLOCKSTATS,
+    &events::CRYPTOSTATS,
+];
 
-/// `peerstats`: the best sample of a source, when it is new. It is *not* a row per packet.
-const PEERSTATS: Form =
-    Form { name: "peerstats", opens: |line| opens(line, peerstats), block: || Box::new(Rows(peerstats)) };
-
-/// Every form here, to tell a broken row from one of another file.
-const ALL: &[Reader] = &[loopstats, peerstats];
-
-/// Reads what follows the stamp; `None` where the fields are not this file's.
-type Reader = fn(Fields<'_>, &mut dyn FnMut(Row<'_>)) -> Option<()>;
-
-/// A row's time, and what follows it.
-#[derive(Clone)]
-struct Fields<'a> {
-    at: At<'a>,
-    words: Words<'a>,
+/// One kind of file.
+struct Kind {
+    name: &'static str,
+    /// Reads what follows the stamp; `None` where the fields are not this file's. It is told the most columns that a row
+    /// of the block had, and tells: where versions differ by columns, a row with fewer than those before it was cut.
+    read: fn(Fields<'_>, &mut usize, &mut dyn FnMut(Row<'_>)) -> Option<()>,
+    /// Whether nearly anything may follow, so that all kinds before it are asked first.
+    free: bool,
 }
 
-impl<'a> Fields<'a> {
-    fn of(line: Line<'a>) -> Option<Self> {
-        let mut words = Words::of(line.text);
-        let (day, second) = (words.next()?, words.next()?);
-        // Day 30000 is in 1941 and 99999 in 2132.
-        let day = integer(day).filter(|_| day.len() == 5)?;
-        let second = nanoseconds(second).filter(|ns| *ns <= DAY && second.contains('.'))?;
-        let at = At { time: Some(Time::from_mjd(day, second)?), ..line.at };
-        Some(Fields { at, words })
-    }
-
-    /// The next field, a number.
-    fn number(&mut self) -> Option<f64> {
-        self.words.next().and_then(number)
-    }
-
-    /// Whether nothing follows.
-    fn ended(&self) -> bool {
-        self.words.rest().is_empty()
+impl Kind {
+    /// Whether this kind has such fields.
+    fn has(&self, fields: &Fields<'_>) -> bool {
+        (self.read)(fields.clone(), &mut 0, &mut |_| {}).is_some()
     }
 }
 
-fn opens(text: &str, read: Reader) -> bool {
-    let nowhere = crate::model::Origin { input: crate::model::InputId(0), place: crate::model::Place::Line(0) };
+fn opens(text: &str, kind: &Kind) -> bool {
     // Nearly every other line fails at its first byte.
-    text.starts_with(|c: char| c.is_ascii_digit())
-        && Fields::of(Line { at: At::origin(nowhere), text, written: Time(0) })
-            .is_some_and(|fields| read(fields, &mut |_| {}).is_some())
+    if !text.starts_with(|c: char| c.is_ascii_digit() || c == '\0') {
+        return false;
+    }
+    let has = |text: &str| {
+        let at = At::origin(Origin { input: InputId(0), place: Place::Line(0) });
+        Fields::of(Line { at, text, written: Time(0) }).is_some_and(|fields| kind.has(&fields))
+    };
+    let text = text.trim_start_matches('\0');
+    has(text) || (!kind.free && with_points(text).is_some_and(|text| has(&text)))
 }
 
-/// A block whose rows are all read by one function.
-struct Rows(Reader);
+/// Rows of one kind.
+struct Rows {
+    kind: &'static Kind,
+    widest: usize,
+}
 
 impl Block for Rows {
     fn line(&mut self, line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
-        let Some(fields) = Fields::of(line) else {
-            return if line.text.is_empty() || line.text.starts_with('#') { Taken::Yes } else { Taken::No };
+        // A crash leaves zeros where the file had grown but nothing was written; what follows them is whole.
+        let text = line.text.trim_start_matches('\0');
+        let Some(fields) = Fields::of(Line { text, ..line }) else {
+            return no_row(line.text);
         };
-        if (self.0)(fields.clone(), rows).is_some() {
-            return Taken::Yes;
-        }
-        if ALL.iter().any(|read| read(fields.clone(), &mut |_| {}).is_some()) {
+        if self.kind.free && stricter(self.kind, &fields) {
             return Taken::No;
         }
-        Taken::Rejected("a row of a statistics file that was cut, or that no version of ntpd writes".into())
+        if (self.kind.read)(fields.clone(), &mut self.widest, rows).is_some() {
+            return Taken::Yes;
+        }
+        // Asked last, as in a file of one kind this is a row that was cut.
+        let narrower = self.kind.has(&fields);
+        if !narrower && KINDS.iter().any(|kind| kind.has(&fields)) {
+            return Taken::No;
+        }
+        Taken::Rejected(why_broken(self.kind, text))
     }
 }
 
-/// Offset, frequency, jitter, wander, time constant: `0.000006019 13.778 0.000351733 0.013380 6`.
-///
-/// ntpd before 4.0 had no jitter and no wander.
-fn loopstats(mut fields: Fields<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Option<()> {
-    let offset = fields.words.next().filter(|word| word.contains('.')).and_then(number)?;
-    let frequency = fields.number()?;
-    let mut clock = Clock { offset_s: Some(offset), frequency_ppm: Some(frequency), ..Clock::new(fields.at) };
-    let third = fields.words.next()?;
-    let constant = if third.contains('.') {
-        clock.jitter_s = Some(number(third)?);
-        clock.wander_ppm = Some(fields.number()?);
-        fields.words.next()
+/// Whether a kind before this one has such fields.
+fn stricter(kind: &Kind, fields: &Fields<'_>) -> bool {
+    KINDS.iter().take_while(|other| other.name != kind.name).any(|other| other.has(fields))
+}
+
+/// What a line without a stamp is, among rows.
+fn no_row(text: &str) -> Taken {
+    let is_day = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if text.is_empty() || text.starts_with('#') {
+        Taken::Yes
+    } else if text.bytes().all(|byte| byte == 0) {
+        Taken::Rejected("zero bytes, as a crash leaves them where a row was to be".into())
+    } else if text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b' ' | b'.')) {
+        Taken::Rejected("a row that was cut within or behind its stamp".into())
+    } else if text.split_once(' ').is_some_and(|(day, _)| day.len() == 5 && is_day(day)) {
+        Taken::Rejected("the stamp is not a modified Julian day and a second of it with three decimals".into())
     } else {
-        Some(third)
-    };
-    // ntpd's `sys_poll`, log₂ seconds.
-    clock.poll_s = match constant {
-        Some(text) => Some(exp2(integer(text)?)?),
-        None => None,
-    };
-    fields.ended().then(|| rows(Row::Clock(clock)))
-}
-
-/// Two to the power of a poll exponent; RFC 5905 §7.3 has 4 to 17, and ntpd takes 3.
-fn exp2(log: i64) -> Option<f64> {
-    (0..=17).contains(&log).then(|| f64::from(1_u32 << log))
-}
-
-/// Source, status, offset, delay, dispersion, jitter: `192.0.2.1 9614 0.000054394 0.000306203 7.937500062 0.000000000`.
-///
-/// Until ntpd 4.1 there was no jitter. Offsets are reference − local already (RFC 5905 §8).
-fn peerstats(mut fields: Fields<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Option<()> {
-    let source = fields.words.next().filter(|word| is_source(word))?;
-    let status = status(fields.words.next()?)?;
-    let offset = fields.words.next().filter(|word| word.contains('.'))?;
-    let mut peer = Peer { status: Some(status), offset_s: Some(number(offset)?), ..Peer::new(fields.at, source) };
-    peer.tally = Some(TALLIES[usize::from(status >> 8 & 7)]);
-    peer.delay_s = Some(fields.number()?);
-    peer.dispersion_s = Some(fields.number()?);
-    if let Some(jitter) = fields.words.next() {
-        // All four have as many decimals: a last one with fewer was cut.
-        (decimals(jitter) == decimals(offset)).then_some(())?;
-        peer.jitter_s = Some(number(jitter)?);
-    }
-    fields.ended().then(|| rows(Row::Peer(peer)))
-}
-
-fn decimals(text: &str) -> usize {
-    text.bytes().rev().position(|byte| byte == b'.').unwrap_or(0)
-}
-
-/// The selection marks of a billboard, by the three selection bits of a peer's status word (RFC 9327 §3.2).
-const TALLIES: [char; 8] = [' ', 'x', '.', '-', '+', '#', '*', 'o'];
-
-/// A status word: up to four hexadecimal digits.
-fn status(word: &str) -> Option<u16> {
-    let digits = (1..=4).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_hexdigit());
-    digits.then(|| u16::from_str_radix(word, 16).ok())?
-}
-
-/// An address, or NTPsec's name of a reference clock.
-fn is_source(word: &str) -> bool {
-    let bytes = word.as_bytes();
-    match bytes.first() {
-        // Quick: an IPv4 address has three points and nothing but digits; the standard library says the rest.
-        Some(b'0'..=b'9' | b'a'..=b'f' | b':' | b'A'..=b'F') if word.parse::<std::net::IpAddr>().is_ok() => true,
-        Some(b'f' | b'F') if word.contains('%') => true,
-        _ => is_refclock(word),
+        Taken::No
     }
 }
 
-/// `127.127.20.0`, or `NMEA(0)` as NTPsec writes it.
-fn is_refclock(word: &str) -> bool {
-    let label = word.strip_suffix(')').and_then(|word| word.split_once('('));
-    word.starts_with("127.127.")
-        || label.is_some_and(|(name, unit)| {
-            let is_name = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
-            !name.is_empty() && name.bytes().all(is_name) && integer(unit).is_some()
-        })
+/// Why a row with a good stamp can't be read.
+fn why_broken(kind: &Kind, text: &str) -> String {
+    let name = kind.name;
+    if with_points(text).is_some() {
+        format!("a {name} row with decimal commas, of a daemon that was started in another locale")
+    } else if text.contains('\0') {
+        format!("a {name} row with zero bytes in it, as a crash leaves them")
+    } else if (1..text.len()).any(|at| text.get(at..).is_some_and(begins_row)) {
+        format!("a {name} row that was cut, and another on the same line")
+    } else {
+        format!("a {name} row that was cut, or that no version of ntpd writes")
+    }
 }
+
+/// Whether a text begins as a row does.
+fn begins_row(text: &str) -> bool {
+    let mut words = text.split(' ');
+    let (day, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_second = second.split_once('.').is_some_and(|(whole, ms)| digits(whole) && digits(ms) && ms.len() == 3);
+    day.len() == 5 && digits(day) && is_second && words.next().is_some()
+}
+
+/// The text with points for the commas in its numbers, where there are any.
+fn with_points(text: &str) -> Option<String> {
+    let bytes = text.as_bytes();
+    let is_digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+    let is_comma = |at: usize| at > 0 && bytes[at] == b',' && is_digit(at - 1) && is_digit(at + 1);
+    let any = (0..bytes.len()).any(is_comma);
+    any.then(|| text.char_indices().map(|(at, c)| if is_comma(at) { '.' } else { c }).collect())
+}
+
+#[cfg(test)]
+mod tests;

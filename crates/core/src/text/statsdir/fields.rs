@@ -1,0 +1,148 @@
+//! The fields of a row, taken from left to right in one pass.
+
+use crate::model::At;
+use crate::text::Line;
+use crate::text::field::{Decimal, decimal, number};
+use crate::time::{DAY, SECOND, Time};
+
+/// The first day that ntpd can print: 1900-01-01, when a clock shows the beginning of its era.
+const FIRST_DAY: i64 = 15_020;
+
+/// A row's time, and what follows it.
+#[derive(Clone)]
+pub struct Fields<'a> {
+    /// Where it stands, with the row's stamp.
+    pub at: At<'a>,
+    text: &'a str,
+    /// Where the next field begins; the length of the text where there is none.
+    next: usize,
+}
+
+impl<'a> Fields<'a> {
+    /// A row that begins with a modified Julian day and the second of that day: `61366 33913.579 `.
+    ///
+    /// Every version prints a day of five digits (those from 1900 to 2132) and three decimals, and so nothing else is
+    /// a stamp.
+    pub fn of(line: Line<'a>) -> Option<Self> {
+        let (day, rest) = line.text.as_bytes().split_at_checked(6)?;
+        let day = whole(&day[..5]).filter(|_| day[5] == b' ')? as i64;
+        let length = rest.iter().position(is_blank).unwrap_or(rest.len());
+        let (second, thousandths) = rest[..length].split_at_checked(length.checked_sub(4)?)?;
+        let ms = (thousandths[0] == b'.').then(|| whole(&thousandths[1..]))??;
+        let ns = (whole(second).filter(|_| second.len() <= 5)? * 1000 + ms) as i64 * (SECOND / 1000);
+        // A stamp may be rounded up to the end of the day.
+        let time = Time::from_mjd(day, ns).filter(|_| day >= FIRST_DAY && ns <= DAY)?;
+        let mut fields = Fields { at: At { time: Some(time), ..line.at }, text: line.text, next: 0 };
+        fields.go(6 + length);
+        Some(fields)
+    }
+
+    /// A row that begins with seconds since 1970, as NTPsec's scripts write: `1474761600 `.
+    pub fn of_unix(line: Line<'a>) -> Option<Self> {
+        let mut fields = Fields { at: line.at, text: line.text, next: 0 };
+        let second = fields.word().filter(|word| matches!(word.len(), 9 | 10))?;
+        let second = i64::try_from(whole(second.as_bytes())?).ok()?;
+        fields.at.time = Some(Time(second * SECOND));
+        Some(fields)
+    }
+
+    /// A row whose first word says the time in another way; the time is not read.
+    pub fn behind_first_word(line: Line<'a>) -> Self {
+        let mut fields = Fields { at: line.at, text: line.text, next: 0 };
+        let _ = fields.word();
+        fields
+    }
+
+    /// Passes over the field that ends at `end`, and the blanks behind it.
+    fn go(&mut self, end: usize) {
+        let bytes = self.text.as_bytes();
+        self.next = end;
+        while bytes.get(self.next).is_some_and(is_blank) {
+            self.next += 1;
+        }
+    }
+
+    /// The next field.
+    pub fn word(&mut self) -> Option<&'a str> {
+        let rest = self.rest();
+        let length = rest.bytes().position(|byte| is_blank(&byte)).unwrap_or(rest.len());
+        self.go(self.next + length);
+        (length > 0).then(|| &rest[..length])
+    }
+
+    /// The next field, a number.
+    pub fn number(&mut self) -> Option<Decimal> {
+        let bytes = self.text.as_bytes().get(self.next..)?;
+        if let Some(number) = decimal(bytes)
+            && bytes.get(number.length).is_none_or(is_blank)
+        {
+            self.go(self.next + number.length);
+            return Some(number);
+        }
+        let word = self.word()?;
+        let decimals = word.bytes().rev().position(|byte| byte == b'.').unwrap_or(0);
+        Some(Decimal { value: number(word)?, decimals, length: word.len() })
+    }
+
+    /// The next field, a number that is printed with so many decimals.
+    pub fn fixed(&mut self, decimals: usize) -> Option<f64> {
+        self.number().filter(|number| number.decimals == decimals).map(|number| number.value)
+    }
+
+    /// The next field, digits.
+    pub fn whole(&mut self) -> Option<u64> {
+        whole(self.word()?.as_bytes())
+    }
+
+    /// The next field, a whole number that may be negative.
+    pub fn integer(&mut self) -> Option<i64> {
+        self.word()?.parse().ok()
+    }
+
+    /// What was not yet taken.
+    pub fn rest(&self) -> &'a str {
+        self.text.get(self.next..).unwrap_or_default()
+    }
+
+    /// Whether nothing follows.
+    pub fn ended(&self) -> bool {
+        self.next >= self.text.len()
+    }
+}
+
+fn is_blank(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+/// Digits only; at most 20, of which those below 2⁶⁴ are a number.
+fn whole(digits: &[u8]) -> Option<u64> {
+    let mut value = 0_u64;
+    for byte in digits {
+        value = value.checked_mul(10)?.checked_add(u64::from(byte.wrapping_sub(b'0')))?;
+        if !byte.is_ascii_digit() {
+            return None;
+        }
+    }
+    (!digits.is_empty()).then_some(value)
+}
+
+/// An address, without the scope that follows a link-local one (`fe80::1%2`).
+pub fn address(word: &str) -> Option<std::net::IpAddr> {
+    word.split_once('%').map_or(word, |(address, _)| address).parse().ok()
+}
+
+/// An address, or NTPsec's name of a reference clock.
+pub fn is_source(word: &str) -> bool {
+    // An IPv4 address is what nearly every row has.
+    word.parse::<std::net::Ipv4Addr>().is_ok() || address(word).is_some() || is_refclock(word)
+}
+
+/// `127.127.20.0`, or `NMEA(0)` as NTPsec writes it.
+pub fn is_refclock(word: &str) -> bool {
+    let label = word.strip_suffix(')').and_then(|word| word.split_once('('));
+    word.starts_with("127.127.")
+        || label.is_some_and(|(name, unit)| {
+            let is_name = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
+            !name.is_empty() && name.bytes().all(is_name) && whole(unit.as_bytes()).is_some()
+        })
+}
