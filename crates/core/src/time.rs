@@ -90,7 +90,7 @@ impl Time {
 ///
 /// ```
 /// use ntpscope_core::time::ntp_stamp;
-/// assert_eq!(ntp_stamp(4_004_328_314, 601_695_935), 0xeead_377a_9a08_be73);
+/// assert_eq!(ntp_stamp(4_004_328_314, 601_695_935), 0xeead337a9a08beab);
 /// ```
 #[must_use]
 pub fn ntp_stamp(second: u32, ns: u32) -> u64 {

@@ -141,13 +141,25 @@ impl TextReader {
             return Some(Reject { place, reason });
         }
         // Names of people and places in logs come in all encodings; what matters here is ASCII.
-        let text = String::from_utf8_lossy(bytes);
+        let lossy;
+        let text = match std::str::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(_) => {
+                lossy = String::from_utf8_lossy(bytes);
+                &lossy
+            }
+        };
         // PowerShell begins what it writes with a byte order mark.
-        let text = if self.line == 1 { text.strip_prefix('\u{feff}').unwrap_or(&text) } else { &text };
-        // Old systems end lines with `\r`, and progress overwrites itself with it.
+        let text = if self.line == 1 { text.strip_prefix('\u{feff}').unwrap_or(text) } else { text };
+        let text = text.trim_ascii_end();
         let mut reason = None;
-        for text in text.trim_ascii_end().split('\r') {
-            reason = self.piece(text.trim_end(), place, rows).or(reason);
+        // Old systems end lines with `\r`, and progress overwrites itself with it. Most lines have none.
+        if text.as_bytes().contains(&b'\r') {
+            for text in text.split('\r') {
+                reason = self.piece(text.trim_end(), place, rows).or(reason);
+            }
+        } else {
+            reason = self.piece(text.trim_end(), place, rows);
         }
         reason.map(|reason| Reject { place, reason })
     }

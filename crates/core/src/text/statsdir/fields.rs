@@ -3,7 +3,7 @@
 use crate::model::At;
 use crate::text::Line;
 use crate::text::field::{Decimal, decimal, number};
-use crate::time::{DAY, SECOND, Time};
+use crate::time::{DAY, SECOND, Time, ntp_stamp};
 
 /// The first day that ntpd can print: 1900-01-01, when a clock shows the beginning of its era.
 const FIRST_DAY: i64 = 15_020;
@@ -24,16 +24,18 @@ impl<'a> Fields<'a> {
     /// Every version prints a day of five digits (those from 1900 to 2132) and three decimals, and so nothing else is
     /// a stamp.
     pub fn of(line: Line<'a>) -> Option<Self> {
-        let (day, rest) = line.text.as_bytes().split_at_checked(6)?;
-        let day = whole(&day[..5]).filter(|_| day[5] == b' ')? as i64;
-        let length = rest.iter().position(is_blank).unwrap_or(rest.len());
-        let (second, thousandths) = rest[..length].split_at_checked(length.checked_sub(4)?)?;
-        let ms = (thousandths[0] == b'.').then(|| whole(&thousandths[1..]))??;
-        let ns = (whole(second).filter(|_| second.len() <= 5)? * 1000 + ms) as i64 * (SECOND / 1000);
+        let bytes = line.text.as_bytes();
+        let (day, blank) = digits(bytes, 0);
+        let (second, point) = digits(bytes, 6);
+        let (ms, end) = digits(bytes, point + 1);
+        let shape = blank == 5 && bytes.get(5) == Some(&b' ') && bytes.get(point) == Some(&b'.');
+        let widths = matches!(point - 6, 1..=5) && end - point == 4;
+        (shape && widths && bytes.get(end).is_none_or(is_blank)).then_some(())?;
+        let (day, ns) = (day as i64, (second * 1000 + ms) as i64 * (SECOND / 1000));
         // A stamp may be rounded up to the end of the day.
         let time = Time::from_mjd(day, ns).filter(|_| day >= FIRST_DAY && ns <= DAY)?;
         let mut fields = Fields { at: At { time: Some(time), ..line.at }, text: line.text, next: 0 };
-        fields.go(6 + length);
+        fields.go(end);
         Some(fields)
     }
 
@@ -64,10 +66,13 @@ impl<'a> Fields<'a> {
 
     /// The next field.
     pub fn word(&mut self) -> Option<&'a str> {
-        let rest = self.rest();
-        let length = rest.bytes().position(|byte| is_blank(&byte)).unwrap_or(rest.len());
-        self.go(self.next + length);
-        (length > 0).then(|| &rest[..length])
+        let (bytes, start) = (self.text.as_bytes(), self.next);
+        let mut end = start;
+        while bytes.get(end).is_some_and(|byte| !is_blank(byte)) {
+            end += 1;
+        }
+        self.go(end);
+        self.text.get(start..end).filter(|word| !word.is_empty())
     }
 
     /// The next field, a number.
@@ -87,6 +92,17 @@ impl<'a> Fields<'a> {
     /// The next field, a number that is printed with so many decimals.
     pub fn fixed(&mut self, decimals: usize) -> Option<f64> {
         self.number().filter(|number| number.decimals == decimals).map(|number| number.value)
+    }
+
+    /// The next field, decimal seconds of an NTP era, always with nine decimals.
+    pub fn ntp(&mut self) -> Option<u64> {
+        let bytes = self.text.as_bytes();
+        let (second, point) = digits(bytes, self.next);
+        let (ns, end) = digits(bytes, point + 1);
+        let widths = matches!(point - self.next, 1..=10) && end == point + 10;
+        let shape = bytes.get(point) == Some(&b'.') && bytes.get(end).is_none_or(is_blank);
+        (shape && widths).then(|| self.go(end))?;
+        Some(ntp_stamp(u32::try_from(second).ok()?, u32::try_from(ns).ok()?))
     }
 
     /// The next field, digits.
@@ -112,6 +128,16 @@ impl<'a> Fields<'a> {
 
 fn is_blank(byte: &u8) -> bool {
     matches!(byte, b' ' | b'\t')
+}
+
+/// The value of the digits from `at` on, and where they end; of so many that they are no field here, nothing useful.
+fn digits(bytes: &[u8], mut at: usize) -> (u64, usize) {
+    let mut value = 0_u64;
+    while let Some(digit) = bytes.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit <= 9) {
+        value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
+        at += 1;
+    }
+    (value, at)
 }
 
 /// Digits only; at most 20, of which those below 2⁶⁴ are a number.

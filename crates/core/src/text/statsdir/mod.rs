@@ -130,14 +130,18 @@ fn stricter(kind: &Kind, fields: &Fields<'_>) -> bool {
 
 /// What a line without a stamp is, among rows.
 fn no_row(text: &str) -> Taken {
-    let is_day = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     if text.is_empty() || text.starts_with('#') {
-        Taken::Yes
-    } else if text.bytes().all(|byte| byte == 0) {
-        Taken::Rejected("zero bytes, as a crash leaves them where a row was to be".into())
-    } else if text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b' ' | b'.')) {
+        return Taken::Yes;
+    }
+    if text.bytes().all(|byte| byte == 0) {
+        return Taken::Rejected("zero bytes, as a crash leaves them where a row was to be".into());
+    }
+    let (day, rest) = text.split_once(' ').unwrap_or((text, ""));
+    if day.len() > 5 || !day.bytes().all(|byte| byte.is_ascii_digit()) {
+        Taken::No
+    } else if rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
         Taken::Rejected("a row that was cut within or behind its stamp".into())
-    } else if text.split_once(' ').is_some_and(|(day, _)| day.len() == 5 && is_day(day)) {
+    } else if day.len() == 5 {
         Taken::Rejected("the stamp is not a modified Julian day and a second of it with three decimals".into())
     } else {
         Taken::No

@@ -3,7 +3,7 @@
 use super::Kind;
 use super::fields::{Fields, address};
 use crate::model::{Packet, Row};
-use crate::time::{NTP_TO_UNIX, ntp_stamp};
+use crate::time::NTP_TO_UNIX;
 
 /// `rawstats`: sender, receiver, four timestamps; since 4.2.7 the header, and since 4.2.8p11 what follows it; NTPsec
 /// appends what was lost, dropped and failed.
@@ -19,11 +19,11 @@ fn rawstats(mut fields: Fields<'_>, widest: &mut usize, rows: &mut dyn FnMut(Row
     let mut packet = Packet::new(fields.at);
     packet.source.0 = end(fields.word()?)?;
     packet.destination.0 = end(fields.word()?)?;
-    packet.originate = Some(stamp(fields.word()?)?);
-    packet.receive = Some(stamp(fields.word()?)?);
-    packet.transmit = Some(stamp(fields.word()?)?);
+    packet.originate = Some(fields.ntp()?);
+    packet.receive = Some(fields.ntp()?);
+    packet.transmit = Some(fields.ntp()?);
     // ntpd has no time of arrival for what it sends, and prints zero.
-    packet.arrival = Some(stamp(fields.word()?)?).filter(|stamp| *stamp != 0);
+    packet.arrival = Some(fields.ntp()?).filter(|stamp| *stamp != 0);
     if !fields.ended() {
         header(&mut fields, &mut packet, widest)?;
     }
@@ -98,14 +98,6 @@ fn swapped(packet: &Packet<'_>) -> bool {
 /// Who sends or receives; `-` where ntpd does not know.
 fn end(word: &str) -> Option<Option<std::net::IpAddr>> {
     if word == "-" { Some(None) } else { address(word).map(Some) }
-}
-
-/// A timestamp of its era in decimal seconds, always with nine decimals.
-fn stamp(word: &str) -> Option<u64> {
-    let (second, ns) = word.split_once('.').filter(|(_, ns)| ns.len() == 9)?;
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    (digits(second) && digits(ns)).then_some(())?;
-    Some(ntp_stamp(second.parse().ok()?, ns.parse().ok()?))
 }
 
 /// What follows the root dispersion.
