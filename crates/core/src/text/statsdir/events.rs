@@ -100,7 +100,7 @@ fn protostats(mut fields: Fields<'_>, _widest: &mut usize, rows: &mut dyn FnMut(
     let said = fields.rest();
     let said = said.strip_prefix("system event: ").or(said.strip_prefix("peer event: ")).unwrap_or(said);
     let (name, more) = said.split_once(' ').unwrap_or((said, ""));
-    name.starts_with(|c: char| c.is_ascii_alphabetic()).then_some(())?;
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_').then_some(())?;
     let kind = happening(code, name, status);
     let value = match kind {
         // Seconds: `+0.123456 s`, of a popcorn spike without its sign; `-1234 s; set clock manually within 1000 s.`
@@ -163,14 +163,22 @@ fn timingstats(mut fields: Fields<'_>, _widest: &mut usize, rows: &mut dyn FnMut
 fn clockstats(mut fields: Fields<'_>, _widest: &mut usize, rows: &mut dyn FnMut(Row<'_>)) -> Option<()> {
     let source = fields.word().filter(|word| is_refclock(word))?;
     let text = fields.rest();
-    // A row of peerstats that was cut has a status and perhaps numbers with points, and nothing else.
-    let mut words = text.split(' ');
-    let has_status = words.next().is_some_and(|word| word.len() == 4 && status(word).is_some());
-    let cut = has_status && words.all(|word| word.bytes().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'-')));
+    let cut = is_cut(text);
     (!cut).then(|| {
         let kind = Happening::Timecode;
         message(&fields, Message { program: "ntpd", kind, source, value: None, text }, rows);
     })
+}
+
+/// Whether this is what is left of a row of peerstats (a status, and perhaps numbers with points), or of refstats (three
+/// counts, and numbers of nine decimals).
+fn is_cut(text: &str) -> bool {
+    let mut words = text.split_ascii_whitespace();
+    let is_number = |word: &str| word.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'-'));
+    let Some(first) = words.next() else { return false };
+    let of_peerstats = first.len() == 4 && status(first).is_some() && words.clone().all(is_number);
+    let has_nine = |word: &str| word.split_once('.').is_some_and(|(_, decimals)| decimals.len() == 9);
+    of_peerstats || (is_number(first) && words.clone().all(is_number) && words.nth(2).is_some_and(has_nine))
 }
 
 /// How the rows of `ntp_crypto.c` begin.

@@ -21,8 +21,13 @@ fn loopstats(mut fields: Fields<'_>, widest: &mut usize, rows: &mut dyn FnMut(Ro
         let third = fields.number()?;
         if third.decimals > 0 {
             clock.jitter_s = Some(third.value);
-            clock.wander_ppm = Some(fields.number()?.value);
-            clock.poll_s = Some(exp2(fields.whole()?)?);
+            let wander = fields.number()?;
+            clock.wander_ppm = Some(wander.value);
+            // The documentation has a row without a time constant; so looks one that was cut behind the wander's six
+            // decimals, of which all is true.
+            if !(fields.ended() && wander.decimals >= 6) {
+                clock.poll_s = Some(exp2(fields.whole()?)?);
+            }
             7
         } else {
             // A jitter that was cut behind its first digit is no time constant.

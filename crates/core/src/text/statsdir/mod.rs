@@ -152,23 +152,23 @@ fn no_row(text: &str) -> Taken {
 fn why_broken(kind: &Kind, text: &str) -> String {
     let name = kind.name;
     if with_points(text).is_some() {
-        format!("a {name} row with decimal commas, of a daemon that was started in another locale")
+        format!("among {name} rows, one with decimal commas, of a daemon that was started in another locale")
     } else if text.contains('\0') {
-        format!("a {name} row with zero bytes in it, as a crash leaves them")
-    } else if (1..text.len()).any(|at| text.get(at..).is_some_and(begins_row)) {
-        format!("a {name} row that was cut, and another on the same line")
+        format!("among {name} rows, one with zero bytes in it, as a crash leaves them")
+    } else if text.match_indices(' ').skip(1).any(|(at, _)| is_stamp(text.as_bytes(), at)) {
+        format!("among {name} rows, one that was cut, and another on the same line")
     } else {
-        format!("a {name} row that was cut, or that no version of ntpd writes")
+        format!("among {name} rows, one that was cut, or that no version of ntpd writes")
     }
 }
 
-/// Whether a text begins as a row does.
-fn begins_row(text: &str) -> bool {
-    let mut words = text.split(' ');
-    let (day, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let is_second = second.split_once('.').is_some_and(|(whole, ms)| digits(whole) && digits(ms) && ms.len() == 3);
-    day.len() == 5 && digits(day) && is_second && words.next().is_some()
+/// Whether the five bytes before a blank are a day, and what follows it is a second and a blank.
+fn is_stamp(text: &[u8], blank: usize) -> bool {
+    let digits = |bytes: &[u8]| !bytes.is_empty() && bytes.iter().all(u8::is_ascii_digit);
+    let day = blank.checked_sub(5).and_then(|start| text.get(start..blank));
+    let second = text.get(blank + 1..).unwrap_or_default().iter().take(10).position(|byte| *byte == b' ');
+    let second = second.and_then(|length| text.get(blank + 1..blank + 1 + length)?.split_last_chunk::<4>());
+    day.is_some_and(digits) && second.is_some_and(|(whole, ms)| digits(whole) && ms[0] == b'.' && digits(&ms[1..]))
 }
 
 /// The text with points for the commas in its numbers, where there are any.

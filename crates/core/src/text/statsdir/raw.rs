@@ -122,13 +122,12 @@ impl<'a> Rest<'a> {
             rest.tail = Some(length.parse().ok()?);
             hex.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(())?;
             rest.refid = refid;
-        } else if let Some((refid, [lost, dropped, failed])) = last_words(text) {
-            if let (Ok(lost), Ok(dropped), Ok(failed)) =
-                (lost.parse(), dropped.parse(), u32::from_str_radix(failed, 16))
-            {
-                (rest.refid, rest.columns) = (refid, 20);
-                (rest.lost, rest.dropped, rest.failed) = (Some(lost), Some(dropped), Some(failed));
-            }
+        } else if let Some((refid, [lost, dropped, failed])) = last_words(text)
+            && let (Ok(lost), Ok(dropped)) = (lost.parse(), dropped.parse())
+            && let Ok(failed) = u32::from_str_radix(failed, 16)
+        {
+            (rest.refid, rest.columns) = (refid, 20);
+            (rest.lost, rest.dropped, rest.failed) = (Some(lost), Some(dropped), Some(failed));
         }
         if rest.columns == 17 && rest.tail.is_none() && !is_refid(text) {
             let (refid, lost) = text.rsplit_once(' ')?;

@@ -75,7 +75,7 @@ fn temps(line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Option<()> {
     let mut fields = Fields::of_unix(line)?;
     let sensor = fields.word()?;
     let numbered = |name| sensor.strip_prefix(name).is_some_and(|n| n.bytes().all(|byte| byte.is_ascii_digit()));
-    let known = ["ZONE", "LM", "TEMPER"].into_iter().any(numbered) || sensor.starts_with("/dev/");
+    let known = ["ZONE", "LM", "TEMPER"].into_iter().any(numbered) || sensor.starts_with("/dev/sd");
     let celsius = fields.number().filter(|number| known && (-273.15..1000.0).contains(&number.value))?;
     fields.ended().then(|| gauge(fields.at, sensor, "temperature_c", celsius.value, rows))
 }
