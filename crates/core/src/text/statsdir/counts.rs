@@ -22,7 +22,7 @@ pub const NTSSTATS: Kind = Kind { name: "ntsstats", read: ntsstats, free: false 
 /// `ntskestats` of NTPsec: key exchanges.
 pub const NTSKESTATS: Kind = Kind { name: "ntskestats", read: ntskestats, free: false };
 
-/// The columns of `sysstats` behind the time since reset: 4.2.5 and later; NTPsec since 1.2.3 has the last one.
+/// The columns of `sysstats` behind the time since reset: 4.2.5 and later; NTPsec since 1.2.2 has the last one.
 const COUNTERS: [Counter; 11] = [
     Counter::Received,
     Counter::Processed,

@@ -152,8 +152,8 @@ fn timingstats(mut fields: Fields<'_>, _widest: &mut usize, rows: &mut dyn FnMut
         "input handler" => "input_handler_s",
         "buffer processing delay" => "buffer_processing_s",
         "processing" => "processing_s",
-        "" => return None,
-        _ => "timing_s",
+        label if label.starts_with(|c: char| c.is_ascii_alphabetic()) => "timing_s",
+        _ => return None,
     };
     let of = if source.starts_with('-') { "" } else { source };
     rows(Row::Event(Event { at: fields.at, what: What::Gauge { of, name, value: seconds } }));

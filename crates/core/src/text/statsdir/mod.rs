@@ -65,12 +65,15 @@ const KINDS: &[&Kind] = &[
     &events::CRYPTOSTATS,
 ];
 
+/// Reads the fields behind a stamp.
+type Read = fn(Fields<'_>, &mut usize, &mut dyn FnMut(Row<'_>)) -> Option<()>;
+
 /// One kind of file.
 struct Kind {
     name: &'static str,
     /// Reads what follows the stamp; `None` where the fields are not this file's. It is told the most columns that a row
     /// of the block had, and tells: where versions differ by columns, a row with fewer than those before it was cut.
-    read: fn(Fields<'_>, &mut usize, &mut dyn FnMut(Row<'_>)) -> Option<()>,
+    read: Read,
     /// Whether nearly anything may follow, so that all kinds before it are asked first.
     free: bool,
 }
@@ -114,9 +117,10 @@ impl Block for Rows {
         if (self.kind.read)(fields.clone(), &mut self.widest, rows).is_some() {
             return Taken::Yes;
         }
-        // Asked last, as in a file of one kind this is a row that was cut.
+        // With all its columns it would be the block's: it was cut, and no other kind has it.
         let narrower = self.kind.has(&fields);
-        if !narrower && KINDS.iter().any(|kind| kind.has(&fields)) {
+        let other = KINDS.iter().find(|kind| kind.has(&fields)).filter(|_| !narrower);
+        if other.is_some_and(|other| !is_beginning(self.kind, other, fields)) {
             return Taken::No;
         }
         Taken::Rejected(why_broken(self.kind, text))
@@ -126,6 +130,18 @@ impl Block for Rows {
 /// Whether a kind before this one has such fields.
 fn stricter(kind: &Kind, fields: &Fields<'_>) -> bool {
     KINDS.iter().take_while(|other| other.name != kind.name).any(|other| other.has(fields))
+}
+
+/// Whether fields that look like another kind's are rather the beginning of a row of this one.
+fn is_beginning(kind: &Kind, other: &Kind, mut fields: Fields<'_>) -> bool {
+    if kind.name == counts::NTSSTATS.name {
+        return other.name == counts::SYSSTATS.name;
+    }
+    // A reference clock, and what could be part of a status or of the counts of refstats.
+    let _source = fields.word();
+    let rest = fields.rest();
+    let numbers = rest.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b' ' | b'.' | b'-'));
+    !kind.free && other.free && numbers && (rest.len() <= 4 || kind.name == counts::REFSTATS.name)
 }
 
 /// What a line without a stamp is, among rows.

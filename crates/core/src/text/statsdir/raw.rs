@@ -39,7 +39,8 @@ fn header<'a>(fields: &mut Fields<'a>, packet: &mut Packet<'a>, widest: &mut usi
     let (delay, dispersion) = (fields.fixed(6)?, fields.fixed(6)?);
     let rest = Rest::of(fields.rest())?;
     if rest.columns >= 18 {
-        // NTPsec before 1.1 had one column more, later ones three: a row with one, among those, was cut.
+        // NTPsec before 1.2.2 had one column more, later ones three, ntpd since 4.2.8p11 perhaps two: a row with one, among
+        // those, was cut.
         (rest.columns >= *widest).then_some(())?;
         *widest = rest.columns;
     }
@@ -121,7 +122,7 @@ impl<'a> Rest<'a> {
             let (refid, length) = before.rsplit_once(' ')?;
             rest.tail = Some(length.parse().ok()?);
             hex.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(())?;
-            rest.refid = refid;
+            (rest.refid, rest.columns) = (refid, 19);
         } else if let Some((refid, [lost, dropped, failed])) = last_words(text)
             && let (Ok(lost), Ok(dropped)) = (lost.parse(), dropped.parse())
             && let Ok(failed) = u32::from_str_radix(failed, 16)
@@ -129,7 +130,7 @@ impl<'a> Rest<'a> {
             (rest.refid, rest.columns) = (refid, 20);
             (rest.lost, rest.dropped, rest.failed) = (Some(lost), Some(dropped), Some(failed));
         }
-        if rest.columns == 17 && rest.tail.is_none() && !is_refid(text) {
+        if rest.columns == 17 && !is_refid(text) {
             let (refid, lost) = text.rsplit_once(' ')?;
             (rest.refid, rest.columns, rest.lost) = (refid, 18, Some(lost.parse().ok()?));
         }

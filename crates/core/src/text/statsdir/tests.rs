@@ -126,7 +126,7 @@ fn rawstats_of_all_versions() {
         assert_eq!(rows(&format!("{old} {header}{rest}")), [want]);
     }
     for cut in ["", " .GP", " 192.0.2", " .GPS. 20", " .GPS. 0 0"] {
-        let said = rejects(&format!("{old} {header} .GPS. 0 0 0\n{old} {header}{cut}"));
+        let said = rejects(&format!("{old} {header} .GPS. 20: 0102\n{old} {header}{cut}"));
         assert!(said.len() == 1 && said[0].contains("rawstats"), "{cut} {said:?}");
     }
     assert_eq!(rejects(&format!("{old}\n{}", &old[..old.len() - 1])).len(), 1);
@@ -275,6 +275,24 @@ fn a_file_of_many_kinds_and_others_beside_it() {
     assert!(rows[0].ends_with("subject=127.127.4.1 name=timecode text=93 226 00:08:29.606 D"), "{}", rows[0]);
     assert!(rows[4].ends_with("subject=192.0.2.5 name=input_processing_s value=0.000014592"), "{}", rows[4]);
     assert_eq!(rows[5], "time=2016-09-25T00:00:00Z gauge subject=ZONE0 name=temperature_c value=27.8");
+}
+
+#[test]
+fn a_row_that_was_cut_is_no_row_of_another_file() {
+    let whole = [
+        "61366 33914.602 127.127.20.0 9714 0.000054394 0.000306203 7.937500062 0.000000000",
+        "60209 77147.187 3600 1320 1239 0 2895 2895 11 4104 0 2897 2885 10 0 0 2 0",
+        "61151 21317.793 NMEA(0) 15 2 12  -0.000000004 -0.000000002 0.000000001 0.000000003 0.000000005  0.000000006 \
+         0.000000007 0.000000008",
+    ];
+    for row in whole {
+        for length in 1..row.len() {
+            let (_, rejects, forms) = read(&format!("{row}\n{}", &row[..length]));
+            assert!(forms.len() == 1, "{} is {forms:?}", &row[..length]);
+            // Peerstats of ntpd 4.1 end before the jitter.
+            assert!(rejects.len() == 1 || row[..length].trim_end().ends_with("7.937500062"), "{}", &row[..length]);
+        }
+    }
 }
 
 #[test]
