@@ -42,10 +42,11 @@ impl Program {
     pub fn read<'a>(&self, message: &'a str) -> Option<(Happening, Found<'a>)> {
         let bare = (self.bare)(message);
         // Most patterns begin with other letters, and this line is one of millions.
-        let first = bare.as_bytes().get(..2)?;
-        let likely = self.meanings.iter().filter(|(pattern, _)| {
-            let begins = pattern.as_bytes();
-            begins.get(..2) == Some(first) || begins.first() == Some(&b'{') || begins.get(1) == Some(&b'{')
+        let (first, second) = (*bare.as_bytes().first()?, bare.as_bytes().get(1).copied());
+        let likely = self.meanings.iter().filter(|(pattern, _)| match pattern.as_bytes() {
+            [b'{', ..] => true,
+            [a, b, ..] => *a == first && (*b == b'{' || Some(*b) == second),
+            _ => false,
         });
         let known = likely.filter_map(|(pattern, kind)| Some((*kind, fit(pattern, bare)?))).next();
         known.or_else(|| self.all.then(|| (Happening::Other, Found::default())))

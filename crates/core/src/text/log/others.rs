@@ -216,26 +216,28 @@ pub const GUEST: Program = Program {
     bare: as_it_is,
 };
 
-/// Jobs and people that set the clock beside the daemon.
+/// Commands that set the clock beside the daemon, of jobs and of people.
 const SETS_THE_CLOCK: &[Meaning] = &[
-    ("{*}CMD {*}ntpdate", Foreign),
-    ("{*}CMD {*}ntpd -q", Foreign),
-    ("{*}CMD {*}ntpd -gq", Foreign),
-    ("{*}CMD {*}sntp", Foreign),
-    ("{*}CMD {*}ntpdig", Foreign),
-    ("{*}CMD {*}rdate", Foreign),
-    ("{*}CMD {*}hwclock", Foreign),
-    ("{*}CMD {*}makestep", Foreign),
-    ("{*}CMD {*}date -s", Foreign),
-    ("{*}CMD {*}date --set", Foreign),
-    ("{*}CMD {*}timesync", Foreign),
-    ("{*}COMMAND={*}ntpdate", Foreign),
-    ("{*}COMMAND={*}hwclock", Foreign),
-    ("{*}COMMAND={*}makestep", Foreign),
-    ("{*}COMMAND={*}date -s", Foreign),
-    ("{*}COMMAND={*}date --set", Foreign),
-    ("{*}COMMAND={*}timedatectl set-", Foreign),
+    ("{*}ntpdate", Foreign),
+    ("{*}ntpd -q", Foreign),
+    ("{*}ntpd -gq", Foreign),
+    ("{*}ntpdig", Foreign),
+    ("{*}sntp", Foreign),
+    ("{*}rdate", Foreign),
+    ("{*}hwclock", Foreign),
+    ("{*}makestep", Foreign),
+    ("{*}/date -s", Foreign),
+    ("{*}/date --set", Foreign),
+    ("{*} date -s", Foreign),
+    ("{*}(date -s", Foreign),
+    ("{*}timedatectl set-", Foreign),
+    ("{*}timesync", Foreign),
 ];
+
+/// The command in what cron (`(root) CMD (…)`) or sudo (`… COMMAND=…`) says; nothing in what else they say.
+fn command(message: &str) -> &str {
+    ["CMD ", "COMMAND="].iter().find_map(|mark| message.split_once(mark)).map_or("", |(_, command)| command)
+}
 
 /// cron, with the commands that it runs.
 pub const CRON: Program = Program {
@@ -243,12 +245,11 @@ pub const CRON: Program = Program {
     tags: &["CRON", "crond", "cron", "anacron", "CROND", "fcron"],
     meanings: SETS_THE_CLOCK,
     all: false,
-    bare: as_it_is,
+    bare: command,
 };
 
 /// sudo, with the commands that people run.
-pub const SUDO: Program =
-    Program { name: "", tags: &["sudo"], meanings: SETS_THE_CLOCK, all: false, bare: str::trim_start };
+pub const SUDO: Program = Program { name: "", tags: &["sudo"], meanings: SETS_THE_CLOCK, all: false, bare: command };
 
 /// Other programs that set the clock, or the hardware clock, by what they say of it.
 pub const SETTERS: Program = Program {
