@@ -150,6 +150,8 @@ const SAID: &[Option<What<'static>>] = &[
     Some(What::Counter { association: "", name: Counter::AgeS, value: 90, over_s: None }),
     Some(What::Counter { association: "", name: Counter::BadFormat, value: 5, over_s: None }),
     Some(What::Directive { daemon: Daemon::Ntpd, keyword: "restrict", rest: "default ignore" }),
+    Some(What::Variable { association: "", name: "hostname", value: "ntp1.example.net" }),
+    Some(What::Address { interface: "eth0", address: ip(2, 3), prefix: 24 }),
     Some(What::Flow(FLOW)),
     Some(What::Rule(FilterRule {
         hook: "input",
@@ -165,14 +167,15 @@ fn row([said, input, line]: [u8; 3]) -> Row<'static> {
     let origin = Origin { input: InputId(4 + u32::from(input % 5)), place: Place::Line(1 + u32::from(line)) };
     let source = of(line, &["10.2.0.2", "10.2.0.3"]);
     let peer = Peer { reach: Some(line), ..Peer::new(At::origin(origin), source) };
-    of(said, SAID).map_or(Row::Peer(peer), |what| Row::Event(Event { at: At::origin(origin), what }))
+    let at = At { host: of(line, &["", "ntp1", "ntp2"]), ..At::origin(origin) };
+    of(said, SAID).map_or(Row::Peer(peer), |what| Row::Event(Event { at, what }))
 }
 
 /// The material of all rules: exchanges in the order in which they end, and rows among them.
-fn material<'a>(exchanges: &'a [Exchange], rows: &[[u8; 3]]) -> Vec<Material<'a>> {
+fn material<'a>(exchanges: &'a [Exchange], rows: &'a [Row<'a>]) -> Vec<Material<'a>> {
     let mut all: Vec<_> = exchanges.iter().map(Material::Exchange).collect();
-    for (n, genes) in rows.iter().enumerate() {
-        all.insert((n * 7919) % (all.len() + 1), Material::Row(row(*genes)));
+    for (n, row) in rows.iter().enumerate() {
+        all.insert((n * 7919) % (all.len() + 1), Material::Row(row));
     }
     all
 }
@@ -230,6 +233,7 @@ proptest! {
         talks: Vec<Talk>, rows: Vec<[u8; 3]>, cuts in (0.0f64..=1.0, 0.0f64..=1.0), surveyed: bool
     ) {
         let (exchanges, _) = join(&wire(&talks), surveyed);
+        let rows: Vec<_> = rows.into_iter().map(row).collect();
         let all = material(&exchanges, &rows);
         let at = |cut: f64| (all.len() as f64 * cut) as usize;
         let (first, rest) = all.split_at(at(cuts.0.min(cuts.1)));
@@ -285,6 +289,7 @@ proptest! {
     #[test]
     fn a_diagnosis_is_sound_whatever_the_material(talks: Vec<Talk>, rows: Vec<[u8; 3]>) {
         let (exchanges, _) = join(&wire(&talks), true);
+        let rows: Vec<_> = rows.into_iter().map(row).collect();
         let found = diagnose(&fold(&material(&exchanges, &rows)), &mut scene());
         let known = |id: &_| found.findings.get(*id).is_some_and(|f| f.evidence.iter().next().is_some());
         for claim in &found.diagnoses {

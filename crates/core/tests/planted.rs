@@ -141,7 +141,7 @@ impl World<'_> {
         if let Some(value) = self.version {
             let (origin, name) = (Origin { input: InputId(4), place: Unit::Line(1) }, "version");
             let what = What::Variable { association: "", name, value };
-            summaries.fold(Material::Row(Row::Event(Event { at: At::origin(origin), what })));
+            summaries.fold(Material::Row(&Row::Event(Event { at: At::origin(origin), what })));
         }
         let point = |(n, name): (u8, &str)| Point { name: name.into(), host: None, input: InputId(u32::from(n)) };
         scene.place((0u8..).zip(POINTS).map(|named| (PointId(named.0), point(named))));

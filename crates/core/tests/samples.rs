@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 /// 2026-11-24T00:00:00Z: stamps without a year in samples are of the year before this.
 const WRITTEN: Time = Time(1_795_478_400_000_000_000);
 
+#[expect(clippy::disallowed_methods, reason = "tests of the core may open files")]
 fn samples() -> Vec<(PathBuf, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/samples");
     let entries = std::fs::read_dir(&folder).expect("the folder of samples");

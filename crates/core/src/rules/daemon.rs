@@ -39,7 +39,7 @@ pub struct Directive {
 
 impl Summary for Daemons {
     fn fold(&mut self, material: Material<'_>) {
-        let Material::Row(Row::Event(Event { at, what })) = material else { return };
+        let Material::Row(&Row::Event(Event { at, what })) = material else { return };
         let origin = at.origin;
         let said = self.0.entry(origin.input).or_default();
         match what {

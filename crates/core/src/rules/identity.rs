@@ -48,11 +48,11 @@ impl Summary for Names {
         let at = row.at();
         let input = at.origin.input;
         // Nearly every line of a log names a host that a line before has named.
-        let known = || self.lines.get(&input).is_some_and(|names| names.contains_key(at.host));
-        if is_telling(at.host) && !known() {
+        let known = || self.lines.get(&input)?.get(at.host).filter(|first| **first <= at.origin);
+        if is_telling(at.host) && known().is_none() {
             note(&mut self.lines, at.host.to_owned(), at.origin);
         }
-        match row {
+        match *row {
             Row::Event(Event { what: What::Variable { association: "", name: "hostname", value }, .. })
                 if is_telling(value) =>
             {

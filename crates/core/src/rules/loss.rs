@@ -46,7 +46,7 @@ impl Summary for Losses {
                 let lost = if answered.is_some() { Count::default() } else { one };
                 polls.add(Polls { all: one, lost, answered, longest_gap: 0 });
             }
-            Material::Row(Row::Peer(Peer { at: At { origin, .. }, source, reach: Some(reach), .. })) => {
+            Material::Row(&Row::Peer(Peer { at: At { origin, .. }, source, reach: Some(reach), .. })) => {
                 self.billboards.insert((origin.input, source.into()), (reach, origin));
                 keep_first(&mut self.billboards, MOST_PEERS);
             }

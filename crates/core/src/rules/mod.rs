@@ -22,7 +22,7 @@ pub enum Material<'a> {
     /// One request with all that belongs to it.
     Exchange(&'a Exchange),
     /// A row of text evidence.
-    Row(Row<'a>),
+    Row(&'a Row<'a>),
 }
 
 /// The part of a rule that can run anywhere, over any partition of the rows:

@@ -89,7 +89,7 @@ impl Summary for Mappings {
                     outcome.lost += u64::from(exchange.fate == Fate::Silent);
                 }
             }
-            Material::Row(Row::Event(Event { at: At { origin, .. }, what })) => match what {
+            Material::Row(&Row::Event(Event { at: At { origin, .. }, what })) => match what {
                 What::Flow(flow) if flow.destination.1 == crate::wire::NTP_PORT => {
                     self.flows.push((flow, origin));
                 }

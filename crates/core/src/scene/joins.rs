@@ -134,7 +134,7 @@ mod tests {
             scene.inputs.push(Input { host: (!host.is_empty()).then(|| (*host).into()), ..Input::default() });
             let origin = Origin { input: InputId(number), place: Place::Line(1) };
             let mut say = |host, what| {
-                rules.fold(Material::Row(Row::Event(Event { at: At { host, ..At::origin(origin) }, what })));
+                rules.fold(Material::Row(&Row::Event(Event { at: At { host, ..At::origin(origin) }, what })));
             };
             if !name.is_empty() {
                 say("", What::Variable { association: "", name: "hostname", value: name });

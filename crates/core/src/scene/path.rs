@@ -59,7 +59,7 @@ const PACKED: &[&str] = &[".gz", ".bz2", ".xz", ".zst", ".tgz", ".tbz", ".txz", 
 #[must_use]
 pub fn host_of(path: &str) -> Option<&str> {
     let (folders, _) = path.rsplit_once('/')?;
-    let folders: Vec<&str> = folders.split('/').map(|folder| unpacked(folder)).collect();
+    let folders: Vec<&str> = folders.split('/').map(unpacked).collect();
     let is_host = |folder: &&&str| !folder.is_empty() && **folder != "." && !among(SORTING, folder);
     let tree = folders.iter().position(|folder| TREE.contains(folder));
     let above = tree.and_then(|tree| folders[..tree].last()).filter(is_host);

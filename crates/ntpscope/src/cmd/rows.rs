@@ -61,9 +61,9 @@ fn rows(evidence: &Evidence, args: &Rows, out: &mut dyn Write) -> anyhow::Result
             return;
         }
         let fits = match seen {
-            Seen::Row(row) if table.is_some_and(|table| table != Table::of(&row)) => return,
+            Seen::Row(row) if table.is_some_and(|table| table != Table::of(row)) => return,
             Seen::Packet(..) if table.is_some_and(|table| table != Table::Packet) => return,
-            Seen::Row(row) => writer.row(input, &row),
+            Seen::Row(row) => writer.row(input, row),
             Seen::Packet(packet, interface) if args.format == RowFormat::Pcapng => {
                 writer.packet(interface.unwrap_or(&input.name), packet)
             }
@@ -146,7 +146,7 @@ fn digest(evidence: &Evidence) -> (Scene, Vec<f64>, Digest) {
         let mut fold = |seen: Seen<'_>| {
             if let Seen::Row(row) = seen {
                 let named = row.at().host;
-                digest.fold(if named.is_empty() { &host } else { named }, &row);
+                digest.fold(if named.is_empty() { &host } else { named }, row);
                 rules.identity.fold(Material::Row(row));
                 rules.daemon.fold(Material::Row(row));
             }

@@ -24,7 +24,7 @@ pub struct Opened<'a> {
 #[derive(Clone, Copy)]
 pub enum Seen<'a> {
     /// As its reader gave it.
-    Row(Row<'a>),
+    Row(&'a Row<'a>),
     /// With the name of its interface, where the capture has one.
     Packet(&'a Packet, Option<&'a str>),
 }
@@ -104,7 +104,7 @@ impl Opened<'_> {
             if let Some(time) = row.at().time {
                 span = Some(span.map_or((time, time), |(first, last)| (first.min(time), last.max(time))));
             }
-            seen(Seen::Row(row));
+            seen(Seen::Row(&row));
         };
         let read = bytes::lines(self.stream, &mut |line| {
             input.units += 1;

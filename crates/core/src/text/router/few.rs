@@ -1,79 +1,8 @@
-//! Answers of a few lines: Junos' `show ntp status`, EOS' (which is ntpstat's), FortiOS' `diagnose sys ntp status`,
-//! PAN-OS' `show ntp`.
+//! Answers of a few lines: FortiOS' `diagnose sys ntp status`, PAN-OS' `show ntp`.
 
-use super::{Answer, kept, leading, seconds, stamp, stratum, variable};
+use super::{Answer, kept, seconds, stamp, stratum, variable};
 use crate::model::{Clock, Peer, Row};
 use crate::text::{Block, Form, Line, Taken};
-
-/// Junos' `show ntp status` until ntpd 4.2.0 was replaced: ntpq's variables of the system without `associd=` before.
-pub const JUNOS: Form =
-    Form { name: "show ntp status (Junos)", opens: |line| is_status(line), block: || Box::new(Junos::default()) };
-
-/// `status=0644 leap_none, sync_ntp, 4 events, event_peer/strat_chg,`
-fn is_status(line: &str) -> bool {
-    let word = line.trim_start().strip_prefix("status=").and_then(|rest| rest.split_once(' '));
-    word.is_some_and(|(word, rest)| {
-        word.len() == 4 && u16::from_str_radix(word, 16).is_ok() && rest.trim_start().starts_with("leap_")
-    })
-}
-
-#[derive(Default)]
-struct Junos {
-    open: Option<(String, Clock<'static>)>,
-}
-
-impl Block for Junos {
-    fn line(&mut self, line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
-        if is_status(line.text) {
-            self.end(rows);
-            self.open = Some((String::new(), Clock::new(kept(line.at))));
-        }
-        let Some((source, clock)) = &mut self.open else { return Taken::No };
-        let mut met = false;
-        let mut quoted = false;
-        let items = line.text.split(|c| {
-            quoted ^= c == '"';
-            c == ',' && !quoted
-        });
-        for item in items {
-            let Some((name, value)) = item.split_once('=') else { continue };
-            let name = name.trim();
-            if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-                continue;
-            }
-            let value = value.trim();
-            // ntpq reads dates and words out of a value behind it.
-            let value = match value.strip_prefix('"') {
-                Some(quoted) => quoted.trim_end_matches('"'),
-                None => value.split_ascii_whitespace().next().unwrap_or_default(),
-            };
-            variable(rows, line.at, "", name, value);
-            met = true;
-            let number = leading(value);
-            // ntpd's own units and signs: milliseconds, reference − local.
-            match name {
-                "leap" => clock.leap = u8::from_str_radix(value, 2).ok().filter(|leap| *leap <= 3),
-                "stratum" => clock.stratum = stratum(value),
-                "refid" => value.clone_into(source),
-                "offset" => clock.offset_s = number.map(|ms| ms / 1e3),
-                "jitter" => clock.jitter_s = number.map(|ms| ms / 1e3),
-                "rootdelay" => clock.root_delay_s = number.map(|ms| ms / 1e3),
-                "rootdispersion" => clock.root_dispersion_s = number.map(|ms| ms / 1e3),
-                "frequency" => clock.frequency_ppm = number,
-                "stability" => clock.wander_ppm = number,
-                "poll" => clock.poll_s = number.filter(|log| (0.0..=17.0).contains(log)).map(f64::exp2),
-                _ => {}
-            }
-        }
-        if met { Taken::Yes } else { Taken::No }
-    }
-
-    fn end(&mut self, rows: &mut dyn FnMut(Row<'_>)) {
-        if let Some((source, clock)) = self.open.take() {
-            rows(Row::Clock(Clock { source: &source, ..clock }));
-        }
-    }
-}
 
 /// FortiOS' `diagnose sys ntp status`.
 pub const FORTIOS: Form = Form {

@@ -36,7 +36,6 @@ pub const FORMS: &[Form] = &[
     gaia::SERVERS,
     gaia::CURRENT,
     sros::ALL,
-    few::JUNOS,
     few::FORTIOS,
     few::PANOS,
     mikrotik::CLIENT,
