@@ -47,12 +47,10 @@ impl Block for Ruleset {
             Some("type") if before == 2 && self.in_chain => {
                 let hook = words.skip_while(|word| *word != "hook").nth(1);
                 self.hook.push_str(hook.unwrap_or_default());
-                // What no rule accepts is dropped too.
-                if text.contains("policy drop") {
-                    let rule = FilterRule { hook: &self.hook, text, action: Action::Drop, packets: None };
-                    rows(Row::Event(Event { at: line.at, what: What::Rule(rule) }));
-                }
+                self.policy(line, text, rows);
             }
+            // Files written by hand have it on a line of its own.
+            Some("policy") if before == 2 && self.in_chain => self.policy(line, text, rows),
             Some(_) if before == 2 && self.in_chain => {
                 if let Some(action) = action(text) {
                     let rule = FilterRule { hook: &self.hook, text, action, packets: packets(text) };
@@ -63,6 +61,16 @@ impl Block for Ruleset {
         }
         self.in_chain &= self.depth >= 2;
         Taken::Yes
+    }
+}
+
+impl Ruleset {
+    /// What no rule accepts is dropped too, where that is the chain's policy.
+    fn policy(&self, line: Line<'_>, text: &str, rows: &mut dyn FnMut(Row<'_>)) {
+        if text.contains("policy drop") {
+            let rule = FilterRule { hook: &self.hook, text, action: Action::Drop, packets: None };
+            rows(Row::Event(Event { at: line.at, what: What::Rule(rule) }));
+        }
     }
 }
 

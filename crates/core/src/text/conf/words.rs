@@ -323,7 +323,9 @@ fn is_restriction(words: &[&str]) -> bool {
 }
 
 fn is_address(word: &str) -> bool {
-    word.parse::<IpAddr>().is_ok()
+    // ntpd takes brackets around an address.
+    let bare = word.strip_prefix('[').and_then(|word| word.strip_suffix(']')).unwrap_or(word);
+    bare.parse::<IpAddr>().is_ok()
 }
 
 /// `192.0.2.0/24`, `192.0.2`, `2001:db8::/32`; chronyd takes whole octets.

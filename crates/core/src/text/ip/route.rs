@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// `ip route`, of the main table or of all.
 pub const ROUTES: Form = Form {
     name: "ip route",
-    opens: |line| matches!(route(line), Some(Ok(_))) && line.contains(' ') || leads_on(line),
+    opens: |line| matches!(route(line), Some(Ok(_))) || leads_on(line),
     block: || Box::new(Routes::default()),
 };
 
@@ -103,6 +103,8 @@ struct Routes {
     /// Where the routers lead that the next lines name, each with its weight.
     to: Option<(IpAddr, u8)>,
     from: Option<IpAddr>,
+    /// Whether more was met than a destination, which may be any text.
+    sure: bool,
 }
 
 impl Block for Routes {
@@ -123,6 +125,7 @@ impl Block for Routes {
         match route(bare) {
             Some(Ok(route)) => {
                 (self.to, self.from) = (Some(route.to), route.from);
+                self.sure |= bare.contains(' ');
                 // Of a route with several routers only they say where it goes.
                 if route.told && !(route.via.is_none() && route.interface.is_empty() && bare.starts_with("default")) {
                     give(line.at, &route, rows);
@@ -139,11 +142,15 @@ impl Block for Routes {
             },
         }
     }
+
+    fn sure(&self) -> bool {
+        self.sure
+    }
 }
 
 impl Routes {
     /// `nexthop via 192.0.2.1 dev eth0 weight 1`
-    fn hop(&self, at: At<'_>, hop: &str, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
+    fn hop(&mut self, at: At<'_>, hop: &str, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
         let Some(to) = self.to else { return Taken::Rejected("a router without its destination".into()) };
         let words: Vec<&str> = hop.split_ascii_whitespace().take(16).collect();
         let after = |name: &str| words.windows(2).find(|pair| pair[0] == name).map(|pair| pair[1]);
@@ -154,6 +161,7 @@ impl Routes {
             Some(IpAddr::V6(_)) if to.1 == 0 => (IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0),
             _ => to,
         };
+        self.sure = true;
         give(at, &Route { to, via, interface, from: self.from, told: true }, rows);
         Taken::Yes
     }
@@ -200,10 +208,19 @@ mod tests {
     }
 
     #[test]
+    fn a_destination_may_have_several_routers() {
+        let text = "default\n\tnexthop via 192.0.2.1 dev eth0 weight 1\n\tnexthop via fe80::1 dev eth0 weight 1\n";
+        let want =
+            ["route subject=eth0 name=0.0.0.0/0 text=via 192.0.2.1", "route subject=eth0 name=::/0 text=via fe80::1"];
+        assert_eq!(read(text).0, want);
+        assert_eq!(read(text).2, ["ip route"]);
+    }
+
+    #[test]
     fn prose_is_no_route() {
         for line in ["default", "default is yes", "192.0.2.1", "192.0.2.1 is down", "local time", "unreachable"] {
-            let opened = super::super::FORMS.iter().any(|form| (form.opens)(line));
-            assert!(!opened, "{line}");
+            let (rows, _, forms) = read(line);
+            assert!(rows.is_empty() && forms.is_empty(), "{line}");
         }
     }
 }

@@ -17,15 +17,18 @@ fn opens(line: &str) -> bool {
         })
 }
 
-/// `:INPUT DROP [12:3456]`, `:DOCKER - [0:0]` or `-P INPUT DROP`: chain, policy and packets.
+/// `:INPUT DROP [12:3456]`, `:DOCKER - [0:0]`, `-P INPUT DROP` or `-P INPUT DROP -c 12 3456`: chain, policy and packets.
 fn policy(line: &str) -> Option<(&str, &str, Option<u64>)> {
     let counted = line.strip_prefix(':');
     let mut words = counted.or_else(|| line.strip_prefix("-P "))?.split_ascii_whitespace();
     let (chain, policy) = (words.next()?, words.next()?);
-    let count = |word: &str| word.strip_prefix('[')?.strip_suffix(']')?.split_once(':')?.0.parse().ok();
-    let packets = words.next().map(count);
-    let is_policy = matches!(policy, "ACCEPT" | "DROP" | "QUEUE" | "-");
-    (is_policy && packets != Some(None) && words.next().is_none()).then_some((chain, policy, packets.flatten()))
+    let packets = match words.take(4).collect::<Vec<_>>()[..] {
+        [] => None,
+        [counts] => Some(counts.strip_prefix('[')?.strip_suffix(']')?.split_once(':')?.0.parse().ok()?),
+        ["-c", packets, _] => Some(packets.parse().ok()?),
+        _ => return None,
+    };
+    matches!(policy, "ACCEPT" | "DROP" | "QUEUE" | "-").then_some((chain, policy, packets))
 }
 
 /// `[47:3290] -A …`: packets and the rule.
@@ -68,8 +71,10 @@ impl Block for Save {
         let Some(chain) = bare.strip_prefix("-A ").and_then(|rest| rest.split_ascii_whitespace().next()) else {
             return Taken::Rejected("expected a chain's policy or a rule".into());
         };
+        // `iptables -S -v` has the counts inside the rule.
+        let inside = || words(bare).skip_while(|word| *word != "-c").nth(1)?.parse().ok();
         if let Some(action) = action(bare) {
-            give(hook(chain), action, packets);
+            give(hook(chain), action, packets.or_else(inside));
         }
         Taken::Yes
     }
@@ -156,6 +161,8 @@ mod tests {
             "rule subject=input name=drop value=47 text=[47:3290] -A INPUT -p udp -j DROP",
         ];
         assert_eq!(rows, want);
+        let (listed, ..) = read("-P INPUT DROP -c 12 3456\n-A INPUT -p udp -c 47 3290 -j DROP\n");
+        assert!(listed[0].contains("value=12 ") && listed[1].contains("value=47 "), "{listed:?}");
         assert_eq!(rejects, ["line 4: expected [packets:bytes] before a rule"]);
     }
 }
