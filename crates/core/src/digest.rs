@@ -59,11 +59,14 @@ impl Offsets {
 }
 
 /// The offsets of each clock and source of each host.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Digest {
-    /// By host and source; the clock itself is the source without a name.
-    hosts: BTreeMap<String, BTreeMap<String, Offsets>>,
-    known: usize,
+    /// Host, source and offsets; the clock itself is the source without a name.
+    subjects: Vec<(String, String, Offsets)>,
+    /// Where a host's source stands in `subjects`.
+    numbers: BTreeMap<String, BTreeMap<String, usize>>,
+    /// The subject of the last row.
+    last: usize,
     /// Rows of sources that were too many to be told apart.
     pub others: u64,
 }
@@ -84,15 +87,20 @@ impl Digest {
     }
 
     fn offsets(&mut self, host: &str, source: &str) -> Option<&mut Offsets> {
-        // An entry takes its key by value, and nearly every row finds its own there already.
-        if !self.hosts.get(host).is_some_and(|sources| sources.contains_key(source)) {
-            if self.known == MOST {
-                return None;
-            }
-            self.known += 1;
-            self.hosts.entry(host.to_owned()).or_default().insert(source.to_owned(), Offsets::default());
+        // A daemon asks its sources in turn, so the next row is nearly always of the subject that came next before.
+        let next = if self.last + 1 < self.subjects.len() { self.last + 1 } else { 0 };
+        let is_next = self.subjects.get(next).is_some_and(|(h, s, _)| s == source && h == host);
+        let known = is_next.then_some(next).or_else(|| self.numbers.get(host)?.get(source).copied());
+        if known.is_none() && self.subjects.len() == MOST {
+            return None;
         }
-        self.hosts.get_mut(host)?.get_mut(source)
+        self.last = known.unwrap_or_else(|| {
+            self.subjects.push((host.to_owned(), source.to_owned(), Offsets::default()));
+            let number = self.subjects.len() - 1;
+            self.numbers.entry(host.to_owned()).or_default().insert(source.to_owned(), number);
+            number
+        });
+        self.subjects.get_mut(self.last).map(|(.., offsets)| offsets)
     }
 
     /// Takes all into account that `later` has.
@@ -108,9 +116,9 @@ impl Digest {
 
     /// Host, source and offsets, in order; the clock itself is the source without a name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str, &Offsets)> {
-        let sources = |(host, sources)| std::iter::repeat(host).zip(sources);
-        let all = self.hosts.iter().flat_map(sources);
-        all.map(|(host, (source, offsets)): (&String, (&String, &Offsets))| (host.as_str(), source.as_str(), offsets))
+        let numbers = self.numbers.values().flat_map(BTreeMap::values);
+        let subjects = numbers.filter_map(|number| self.subjects.get(*number));
+        subjects.map(|(host, source, offsets)| (host.as_str(), source.as_str(), offsets))
     }
 }
 

@@ -57,7 +57,8 @@ fn decimal_over(bytes: &[u8], power: usize) -> Option<Decimal> {
     if count == 0 || count > 18 || whole >> 53 != 0 {
         return None;
     }
-    let value = whole as f64 / EXACT.get(decimals + power)?;
+    // Below 2⁵³ the sign of an i64 says nothing, and its conversion is one instruction.
+    let value = whole as i64 as f64 / EXACT.get(decimals + power)?;
     Some(Decimal { value: if negative { -value } else { value }, decimals, length: at })
 }
 

@@ -154,12 +154,12 @@ impl TextReader {
         let text = text.trim_ascii_end();
         let mut reason = None;
         // Old systems end lines with `\r`, and progress overwrites itself with it. Most lines have none.
-        if text.as_bytes().contains(&b'\r') {
+        if memchr::memchr(b'\r', text.as_bytes()).is_some() {
             for text in text.split('\r') {
                 reason = self.piece(text.trim_end(), place, rows).or(reason);
             }
         } else {
-            reason = self.piece(text.trim_end(), place, rows);
+            reason = self.piece(text, place, rows);
         }
         reason.map(|reason| Reject { place, reason })
     }
@@ -190,7 +190,11 @@ impl TextReader {
     /// Gives a line to the block that is open.
     fn go_on(&mut self, line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
         let Some(block) = &mut self.block else { return Taken::No };
-        let taken = block.line(line, &mut |row| rows(of_host(row, &self.host)));
+        let taken = if self.host.is_empty() {
+            block.line(line, rows)
+        } else {
+            block.line(line, &mut |row| rows(of_host(row, &self.host)))
+        };
         match taken {
             Taken::No => self.end(rows),
             Taken::Yes | Taken::Rejected(_) => self.tell_form(),

@@ -1,7 +1,7 @@
 //! `ntpscope rows PATH…`: what the readers saw.
 
 use crate::cli::{RowFormat, Rows};
-use crate::input::{self, Evidence, Kind, Seen};
+use crate::input::{self, Evidence, Kind, Opened, Seen};
 use anyhow::{Context, bail};
 use ntpscope_core::digest::Digest;
 use ntpscope_core::model::Row;
@@ -140,7 +140,7 @@ fn rejects(evidence: &Evidence, out: &mut dyn Write) -> anyhow::Result<Scene> {
 
 /// Reads everything on all threads: the inputs, the seconds that each took, and the offsets.
 fn digest(evidence: &Evidence) -> (Scene, Vec<f64>, Digest) {
-    let read = input::each(evidence, Kind::is_evidence, &|opened| {
+    let read = |opened: Opened<'_>| {
         let (start, mut digest, mut rules) = (Instant::now(), Digest::default(), Summaries::default());
         let host = opened.host().to_owned();
         let mut fold = |seen: Seen<'_>| {
@@ -153,14 +153,14 @@ fn digest(evidence: &Evidence) -> (Scene, Vec<f64>, Digest) {
         };
         let input = opened.read(&mut fold, &mut |_| {});
         (input, start.elapsed().as_secs_f64(), digest, rules)
-    });
+    };
     let mut scene = input::scene(evidence);
     let (mut took_s, mut all, mut rules) = (vec![0.0; scene.inputs.len()], Digest::default(), Summaries::default());
-    for (id, (input, took, digest, said)) in read {
+    input::each(evidence, Kind::is_evidence, &read, &mut |id, (input, took, digest, said)| {
         (scene.inputs[id], took_s[id]) = (input, took);
         all.merge(&digest);
         rules.merge(said);
-    }
+    });
     scene.know(&rules);
     (scene, took_s, all)
 }

@@ -4,6 +4,7 @@ use super::archive::fill;
 use memchr::memchr;
 use ntpscope_core::text::LONGEST_LINE;
 use ntpscope_core::wire::CaptureReader;
+use std::cell::RefCell;
 use std::io::{self, Cursor, Read};
 
 /// Bytes that are looked at to tell what a file is.
@@ -81,10 +82,24 @@ pub struct View<'a> {
     ended: bool,
 }
 
+thread_local! {
+    /// The buffer of the last view on this thread: a fleet has thousands of files, and fresh memory is slow.
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Drop for View<'_> {
+    fn drop(&mut self) {
+        if self.buffer.capacity() <= 4 * PIECE {
+            self.buffer.clear();
+            BUFFER.set(std::mem::take(&mut self.buffer));
+        }
+    }
+}
+
 impl<'a> View<'a> {
     /// At the start of a stream.
     pub fn new(stream: &'a mut dyn Read) -> View<'a> {
-        View { stream, buffer: Vec::new(), start: 0, ended: false }
+        View { stream, buffer: BUFFER.take(), start: 0, ended: false }
     }
 
     /// What is in view, and whether nothing follows it.

@@ -32,16 +32,23 @@ pub enum Seen<'a> {
 /// What is done with an opened file.
 type Read<'a, T> = dyn Fn(Opened<'_>) -> T + Sync + 'a;
 
-/// Reads each file that is `wanted` on as many threads as there are processors; results come in the order of the files.
-pub fn each<T: Send>(evidence: &Evidence, wanted: fn(Kind) -> bool, read: &Read<'_, T>) -> Vec<(usize, T)> {
+/// Reads each file that is `wanted` on as many threads as there are processors, and hands on what came of it, in the order
+/// of the files.
+pub fn each<T: Send>(
+    evidence: &Evidence,
+    wanted: fn(Kind) -> bool,
+    read: &Read<'_, T>,
+    done: &mut dyn FnMut(usize, T),
+) {
     let job = |source: usize| {
-        let mut done = Vec::new();
-        visit(evidence, source, wanted, &mut |opened| done.push((opened.id.0 as usize, read(opened))));
-        done
+        let mut all = Vec::new();
+        visit(evidence, source, wanted, &mut |opened| all.push((opened.id.0 as usize, read(opened))));
+        all
     };
-    let all = evidence.size_of(|file| wanted(file.kind));
-    let done = shown("reading", all, || threads(evidence.sources.len(), &job));
-    done.into_iter().flat_map(|(_, done)| done).collect()
+    let size = evidence.size_of(|file| wanted(file.kind));
+    shown("reading", size, || {
+        threads(evidence.sources.len(), &job, &mut |all| all.into_iter().for_each(|(id, result)| done(id, result)));
+    });
 }
 
 /// Shows what each file holds, and what of it was not understood, in the order of the files.

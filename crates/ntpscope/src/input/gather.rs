@@ -74,8 +74,9 @@ impl Evidence {
         }
         let mut evidence = Evidence { sources: Vec::new(), files: Vec::new() };
         let all = found.iter().map(|source| source.size).sum();
-        let looks = shown("looking", all, || threads(found.len(), &|number| look(&found[number], number)));
-        for (source, (_, files)) in found.into_iter().zip(looks) {
+        let (look, mut looks) = (|number: usize| look(&found[number], number), Vec::new());
+        shown("looking", all, || threads(found.len(), &look, &mut |files| looks.push(files)));
+        for (source, files) in found.into_iter().zip(looks) {
             let first = evidence.files.len();
             evidence.files.extend(files);
             evidence.sources.push((source, first..evidence.files.len()));

@@ -10,13 +10,14 @@ mod gather;
 mod progress;
 
 pub use bytes::Kind;
-pub use files::{Seen, each, rows};
+pub use files::{Opened, Seen, each, rows};
 pub use gather::Evidence;
 
 use anyhow::Result;
 use ntpscope_core::exchange::{Alignment, Exchange, Tally};
 use ntpscope_core::rules::{Material, Summaries, Summary};
 use ntpscope_core::scene::{Input, Scene};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 
@@ -39,20 +40,19 @@ pub type Each<'a> = dyn FnMut(&Exchange, &Scene) -> Result<()> + 'a;
 pub fn read(evidence: &Evidence) -> Result<Reading> {
     let mut scene = scene(evidence);
     let mut rules = Summaries::default();
-    let texts = each(evidence, |kind| kind == Kind::Text, &|opened| {
+    let read = |opened: Opened<'_>| {
         let mut summaries = Summaries::default();
         let mut fold = |seen: Seen<'_>| {
             if let Seen::Row(row) = seen {
                 summaries.fold(Material::Row(row));
             }
         };
-        let input = opened.read(&mut fold, &mut |_| {});
-        (input, summaries)
-    });
-    for (id, (input, summaries)) in texts {
+        (opened.read(&mut fold, &mut |_| {}), summaries)
+    };
+    each(evidence, |kind| kind == Kind::Text, &read, &mut |id, (input, summaries)| {
         scene.inputs[id] = input;
         rules.merge(summaries);
-    }
+    });
     // Joining and folding each take a thread.
     std::thread::scope(|scope| {
         let (sender, batches) = sync_channel::<Vec<Exchange>>(WAITING);
@@ -96,24 +96,32 @@ pub fn scene(evidence: &Evidence) -> Scene {
     Scene::of(evidence.files.iter().map(input).collect())
 }
 
-/// Does a number of jobs on as many threads as there are processors; results come in the order of the jobs.
-fn threads<T: Send>(jobs: usize, job: &(dyn Fn(usize) -> T + Sync)) -> Vec<(usize, T)> {
+/// Does a number of jobs on as many threads as there are processors, and hands on what each gave, in the order of the
+/// jobs, as soon as all before it are done.
+fn threads<T: Send>(jobs: usize, job: &(dyn Fn(usize) -> T + Sync), done: &mut dyn FnMut(T)) {
     let next = AtomicUsize::new(0);
-    let worker = || {
-        let mut done = Vec::new();
-        loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            if number >= jobs {
-                return done;
-            }
-            done.push((number, job(number)));
-        }
-    };
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(jobs.max(1));
-    let mut all: Vec<_> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
-        workers.into_iter().flat_map(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    std::thread::scope(|scope| {
+        let (sender, results) = sync_channel(threads * WAITING);
+        for _ in 0..threads {
+            let (sender, next) = (sender.clone(), &next);
+            scope.spawn(move || {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= jobs || sender.send((number, job(number))).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        let (mut early, mut due) = (BTreeMap::new(), 0);
+        for (number, result) in results {
+            early.insert(number, result);
+            while let Some(result) = early.remove(&due) {
+                done(result);
+                due += 1;
+            }
+        }
     });
-    all.sort_by_key(|(number, _)| *number);
-    all
 }

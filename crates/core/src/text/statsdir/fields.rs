@@ -3,6 +3,8 @@
 use crate::model::At;
 use crate::text::Line;
 use crate::text::field::{Decimal, decimal, number};
+use std::net::IpAddr;
+
 use crate::time::{DAY, SECOND, Time, ntp_stamp};
 
 /// The first day that ntpd can print: 1900-01-01, when a clock shows the beginning of its era.
@@ -153,14 +155,46 @@ fn whole(digits: &[u8]) -> Option<u64> {
 }
 
 /// An address, without the scope that follows a link-local one (`fe80::1%2`).
-pub fn address(word: &str) -> Option<std::net::IpAddr> {
-    word.split_once('%').map_or(word, |(address, _)| address).parse().ok()
+pub fn address(word: &str) -> Option<IpAddr> {
+    let word = word.split_once('%').map_or(word, |(address, _)| address);
+    if word.contains(':') { word.parse().ok().map(IpAddr::V6) } else { word.parse().ok().map(IpAddr::V4) }
 }
 
 /// An address, or NTPsec's name of a reference clock.
 pub fn is_source(word: &str) -> bool {
     // An IPv4 address is what nearly every row has.
-    word.parse::<std::net::Ipv4Addr>().is_ok() || address(word).is_some() || is_refclock(word)
+    is_ipv4(word) || is_ipv6(word) || is_refclock(word)
+}
+
+/// What has the shape of an IPv6 address, with or without a zone: two colons or more, and nothing but its digits. Whether
+/// it is one need not be known to tell rows apart, and takes as long as all numbers of the row.
+fn is_ipv6(word: &str) -> bool {
+    let mut colons = 0;
+    let digits = word.bytes().take_while(|byte| *byte != b'%').all(|byte| {
+        colons += u32::from(byte == b':');
+        byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.')
+    });
+    digits && (2..=7).contains(&colons)
+}
+
+/// What the standard library takes for an IPv4 address, in one pass.
+fn is_ipv4(word: &str) -> bool {
+    let (mut points, mut digits, mut part) = (0, 0, 0_u32);
+    for byte in word.bytes() {
+        match byte {
+            // No part begins with a zero that is not all of it.
+            b'0'..=b'9' if !(digits > 0 && part == 0) => {
+                part = part * 10 + u32::from(byte - b'0');
+                digits += 1;
+                if part > 255 {
+                    return false;
+                }
+            }
+            b'.' if digits > 0 => (points, digits, part) = (points + 1, 0, 0),
+            _ => return false,
+        }
+    }
+    points == 3 && digits > 0
 }
 
 /// `127.127.20.0`, or `NMEA(0)` as NTPsec writes it.
@@ -171,4 +205,17 @@ pub fn is_refclock(word: &str) -> bool {
             let is_name = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
             !name.is_empty() && name.bytes().all(is_name) && whole(unit.as_bytes()).is_some()
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_ipv4;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn addresses_are_those_of_the_standard_library(word in "([0-9]{0,4}\\.){2,4}[0-9a]{0,3}") {
+            prop_assert_eq!(is_ipv4(&word), word.parse::<std::net::Ipv4Addr>().is_ok(), "{}", word);
+        }
+    }
 }

@@ -107,7 +107,7 @@ struct Rows {
 impl Block for Rows {
     fn line(&mut self, line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
         // A crash leaves zeros where the file had grown but nothing was written; what follows them is whole.
-        let text = line.text.trim_start_matches('\0');
+        let text = if line.text.starts_with('\0') { line.text.trim_start_matches('\0') } else { line.text };
         let Some(fields) = Fields::of(Line { text, ..line }) else {
             return no_row(line.text);
         };
