@@ -24,34 +24,32 @@ pub struct Decimal {
 ///
 /// Such digits over a power of ten that a float holds exactly are divided with one rounding, so the quotient is the
 /// nearest float (Clinger 1990, the fast path).
+#[inline]
 pub fn decimal(bytes: &[u8]) -> Option<Decimal> {
     decimal_over(bytes, 0)
 }
 
 /// The same over a power of ten, which is taken before rounding.
+#[inline]
 fn decimal_over(bytes: &[u8], power: usize) -> Option<Decimal> {
     let negative = bytes.first() == Some(&b'-');
-    let start = usize::from(negative || bytes.first() == Some(&b'+'));
-    let (mut at, mut whole) = (start, 0_u64);
+    let signed = usize::from(negative || bytes.first() == Some(&b'+'));
+    let mut rest = bytes.get(signed..)?;
+    let mut whole = 0;
     // What would overflow has more than 18 digits, and is not used.
-    let digits = |at: &mut usize, whole: &mut u64| {
-        while let Some(digit) = bytes.get(*at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit <= 9) {
-            *whole = whole.wrapping_mul(10).wrapping_add(u64::from(digit));
-            *at += 1;
-        }
-    };
-    digits(&mut at, &mut whole);
-    let (mut count, mut decimals) = (at - start, 0);
-    if bytes.get(at) == Some(&b'.') {
-        let point = at;
-        at += 1;
+    let mut count = digits(&mut rest, &mut whole);
+    let mut decimals = 0;
+    if let Some((b'.', fraction)) = rest.split_first() {
+        rest = fraction;
         // Daemons print nine decimals, or six, more often than anything else.
-        if let Some(eight) = bytes.get(at..at + 8).and_then(eight_digits) {
+        if let Some((eight, after)) = rest.split_first_chunk()
+            && let Some(eight) = eight_digits(*eight)
+        {
             whole = whole.wrapping_mul(100_000_000).wrapping_add(eight);
-            at += 8;
+            rest = after;
+            decimals = 8;
         }
-        digits(&mut at, &mut whole);
-        decimals = at - point - 1;
+        decimals += digits(&mut rest, &mut whole);
         count += decimals;
     }
     if count == 0 || count > 18 || whole >> 53 != 0 {
@@ -59,13 +57,27 @@ fn decimal_over(bytes: &[u8], power: usize) -> Option<Decimal> {
     }
     // Below 2⁵³ the sign of an i64 says nothing, and its conversion is one instruction.
     let value = whole as i64 as f64 / EXACT.get(decimals + power)?;
-    Some(Decimal { value: if negative { -value } else { value }, decimals, length: at })
+    Some(Decimal { value: if negative { -value } else { value }, decimals, length: bytes.len() - rest.len() })
+}
+
+/// Takes the digits at the beginning of `rest`, puts them behind those of `whole`, and says how many they are.
+fn digits(rest: &mut &[u8], whole: &mut u64) -> usize {
+    let before = rest.len();
+    while let Some((byte, after)) = rest.split_first() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            break;
+        }
+        *whole = whole.wrapping_mul(10).wrapping_add(u64::from(digit));
+        *rest = after;
+    }
+    before - rest.len()
 }
 
 /// The value of eight digits, each step joining neighbours: digits to pairs, pairs to fours, fours to all.
-fn eight_digits(bytes: &[u8]) -> Option<u64> {
+fn eight_digits(bytes: [u8; 8]) -> Option<u64> {
     const EACH: u64 = 0x0101_0101_0101_0101;
-    let digits = u64::from_le_bytes(bytes.try_into().ok()?) ^ (0x30 * EACH);
+    let digits = u64::from_le_bytes(bytes) ^ (0x30 * EACH);
     // A byte above 9 has its highest bit set, or gets it when 0x76 is added.
     if (digits | digits.wrapping_add(0x76 * EACH)) & (0x80 * EACH) != 0 {
         return None;

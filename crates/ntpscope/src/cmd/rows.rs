@@ -148,7 +148,9 @@ fn digest(evidence: &Evidence) -> (Scene, Vec<f64>, Digest) {
                 let named = row.at().host;
                 digest.fold(if named.is_empty() { &host } else { named }, row);
                 rules.identity.fold(Material::Row(row));
-                rules.daemon.fold(Material::Row(row));
+                if let Row::Event(_) = row {
+                    rules.daemon.fold(Material::Row(row));
+                }
             }
         };
         let input = opened.read(&mut fold, &mut |_| {});

@@ -6,6 +6,7 @@ use ntpscope_core::text::LONGEST_LINE;
 use ntpscope_core::wire::CaptureReader;
 use std::cell::RefCell;
 use std::io::{self, Cursor, Read};
+use std::ops::Range;
 
 /// Bytes that are looked at to tell what a file is.
 const HEAD: usize = 4096;
@@ -78,7 +79,8 @@ fn is_text(head: &[u8]) -> bool {
 pub struct View<'a> {
     stream: &'a mut dyn Read,
     buffer: Vec<u8>,
-    start: usize,
+    /// What is in view, of the buffer.
+    view: Range<usize>,
     ended: bool,
 }
 
@@ -89,8 +91,7 @@ thread_local! {
 
 impl Drop for View<'_> {
     fn drop(&mut self) {
-        if self.buffer.capacity() <= 4 * PIECE {
-            self.buffer.clear();
+        if self.buffer.len() <= 4 * PIECE {
             BUFFER.set(std::mem::take(&mut self.buffer));
         }
     }
@@ -99,27 +100,29 @@ impl Drop for View<'_> {
 impl<'a> View<'a> {
     /// At the start of a stream.
     pub fn new(stream: &'a mut dyn Read) -> View<'a> {
-        View { stream, buffer: BUFFER.take(), start: 0, ended: false }
+        View { stream, buffer: BUFFER.take(), view: 0..0, ended: false }
     }
 
     /// What is in view, and whether nothing follows it.
     pub fn bytes(&self) -> (&[u8], bool) {
-        (&self.buffer[self.start..], self.ended)
+        (&self.buffer[self.view.clone()], self.ended)
     }
 
     /// Passes over `n` bytes.
     pub fn consume(&mut self, n: usize) {
-        self.start += n;
+        self.view.start += n;
     }
 
     /// Brings more into view, behind what is there.
     pub fn more(&mut self) -> io::Result<()> {
-        self.buffer.drain(..self.start);
-        self.start = 0;
-        let have = self.buffer.len();
-        self.buffer.resize(have + PIECE, 0);
-        let got = fill(self.stream, &mut self.buffer[have..]);
-        self.buffer.truncate(have + got.as_ref().copied().unwrap_or(0));
+        self.buffer.copy_within(self.view.clone(), 0);
+        self.view = 0..self.view.len();
+        let have = self.view.end;
+        if self.buffer.len() < have + PIECE {
+            self.buffer.resize(have + PIECE, 0);
+        }
+        let got = fill(self.stream, &mut self.buffer[have..have + PIECE]);
+        self.view.end += got.as_ref().copied().unwrap_or(0);
         // A short piece is the end, or damage that the next call meets again.
         self.ended = got? == 0;
         Ok(())

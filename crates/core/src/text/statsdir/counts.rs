@@ -3,8 +3,8 @@
 //!
 //! ntpd and NTPsec clear their counters at every row, so that each row stands for itself.
 
-use super::Kind;
 use super::fields::{Fields, is_source};
+use super::{Before, Kind};
 use crate::model::{Counter, Event, Row, What};
 
 /// `sysstats`: seconds, and the packets of each fate.
@@ -53,7 +53,7 @@ const OLD_COUNTERS: [Counter; 9] = [
 /// How often ntpd writes `sysstats` (`HOUR` in `ntp_timer.c`).
 const EVERY_S: f64 = 3600.0;
 
-fn sysstats(mut fields: Fields<'_>, widest: &mut usize, rows: &mut dyn FnMut(Row<'_>)) -> Option<()> {
+fn sysstats(mut fields: Fields<'_>, before: &mut Before, rows: &mut dyn FnMut(Row<'_>)) -> Option<()> {
     let at = fields.at;
     let mut values = [0; 12];
     let count = whole_numbers(&mut fields, &mut values)?;
@@ -63,8 +63,8 @@ fn sysstats(mut fields: Fields<'_>, widest: &mut usize, rows: &mut dyn FnMut(Row
         11 | 12 => (&COUNTERS[..count - 1], values[0] as f64),
         _ => return None,
     };
-    (count >= *widest).then_some(())?;
-    *widest = count;
+    (count >= before.widest).then_some(())?;
+    before.widest = count;
     for (name, value) in names.iter().zip(&values[1..]) {
         let what = What::Counter { association: "", name: *name, value: *value, over_s: Some(over_s) };
         rows(Row::Event(Event { at, what }));
@@ -99,7 +99,7 @@ fn gauges(fields: &mut Fields<'_>, of: &str, columns: &[Column], rows: &mut dyn 
     Some(())
 }
 
-fn usestats(mut fields: Fields<'_>, _widest: &mut usize, rows: &mut dyn FnMut(Row<'_>)) -> Option<()> {
+fn usestats(mut fields: Fields<'_>, _before: &mut Before, rows: &mut dyn FnMut(Row<'_>)) -> Option<()> {
     const COLUMNS: [Column; 12] = [
         ("over_s", 0),
         ("cpu_user_s", 3),
@@ -117,7 +117,7 @@ fn usestats(mut fields: Fields<'_>, _widest: &mut usize, rows: &mut dyn FnMut(Ro
     gauges(&mut fields, "", &COLUMNS, rows)
 }
 
-fn refstats(mut fields: Fields<'_>, _widest: &mut usize, rows: &mut dyn FnMut(Row<'_>)) -> Option<()> {
+fn refstats(mut fields: Fields<'_>, _before: &mut Before, rows: &mut dyn FnMut(Row<'_>)) -> Option<()> {
     const COLUMNS: [Column; 11] = [
         ("samples", 0),
         ("first_used", 0),
@@ -135,7 +135,7 @@ fn refstats(mut fields: Fields<'_>, _widest: &mut usize, rows: &mut dyn FnMut(Ro
     gauges(&mut fields, source, &COLUMNS, rows)
 }
 
-fn ntsstats(mut fields: Fields<'_>, _widest: &mut usize, rows: &mut dyn FnMut(Row<'_>)) -> Option<()> {
+fn ntsstats(mut fields: Fields<'_>, _before: &mut Before, rows: &mut dyn FnMut(Row<'_>)) -> Option<()> {
     const COLUMNS: [Column; 16] = [
         ("over_s", 0),
         ("nts_client_sent", 0),
@@ -157,7 +157,7 @@ fn ntsstats(mut fields: Fields<'_>, _widest: &mut usize, rows: &mut dyn FnMut(Ro
     gauges(&mut fields, "", &COLUMNS, rows)
 }
 
-fn ntskestats(fields: Fields<'_>, _widest: &mut usize, rows: &mut dyn FnMut(Row<'_>)) -> Option<()> {
+fn ntskestats(fields: Fields<'_>, _before: &mut Before, rows: &mut dyn FnMut(Row<'_>)) -> Option<()> {
     const COLUMNS: [Column; 12] = [
         ("over_s", 0),
         ("ntske_served_good", 0),

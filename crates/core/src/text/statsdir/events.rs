@@ -1,8 +1,8 @@
 //! What happened, in words: `protostats`, `clockstats`, `cryptostats`, `timingstats` and NTPsec's `ntskelog`.
 
-use super::Kind;
 use super::fields::{Fields, is_refclock, is_source};
 use super::peers::status;
+use super::{Before, Kind};
 use crate::model::{Event, Happening, Message, Row, What};
 use crate::text::field::decimal;
 
@@ -88,7 +88,7 @@ fn happening(code: u16, name: &str, status: u16) -> Happening {
     }
 }
 
-fn protostats(mut fields: Fields<'_>, _widest: &mut usize, rows: &mut dyn FnMut(Row<'_>)) -> Option<()> {
+fn protostats(mut fields: Fields<'_>, _before: &mut Before, rows: &mut dyn FnMut(Row<'_>)) -> Option<()> {
     let source = fields.word()?;
     let text = fields.rest();
     let word = fields.word().filter(|word| word.len() == 4)?;
@@ -132,7 +132,7 @@ fn message(fields: &Fields<'_>, message: Message<'_>, rows: &mut dyn FnMut(Row<'
     rows(Row::Event(Event { at: fields.at, what: What::Message(message) }));
 }
 
-fn ntskelog(mut fields: Fields<'_>, _widest: &mut usize, rows: &mut dyn FnMut(Row<'_>)) -> Option<()> {
+fn ntskelog(mut fields: Fields<'_>, _before: &mut Before, rows: &mut dyn FnMut(Row<'_>)) -> Option<()> {
     let text = fields.rest();
     fields.word().filter(|tag| matches!(*tag, "OK" | "KE" | "TLS" | "???"))?;
     let wall = fields.fixed(3)?;
@@ -144,7 +144,7 @@ fn ntskelog(mut fields: Fields<'_>, _widest: &mut usize, rows: &mut dyn FnMut(Ro
     Some(())
 }
 
-fn timingstats(mut fields: Fields<'_>, _widest: &mut usize, rows: &mut dyn FnMut(Row<'_>)) -> Option<()> {
+fn timingstats(mut fields: Fields<'_>, _before: &mut Before, rows: &mut dyn FnMut(Row<'_>)) -> Option<()> {
     let source = fields.word().filter(|word| matches!(*word, "-" | "-REFCLOCK-") || is_source(word))?;
     let (_count, seconds) = (fields.whole()?, fields.fixed(9)?);
     let name = match fields.rest() {
@@ -160,7 +160,7 @@ fn timingstats(mut fields: Fields<'_>, _widest: &mut usize, rows: &mut dyn FnMut
     Some(())
 }
 
-fn clockstats(mut fields: Fields<'_>, _widest: &mut usize, rows: &mut dyn FnMut(Row<'_>)) -> Option<()> {
+fn clockstats(mut fields: Fields<'_>, _before: &mut Before, rows: &mut dyn FnMut(Row<'_>)) -> Option<()> {
     let source = fields.word().filter(|word| is_refclock(word))?;
     let text = fields.rest();
     let cut = is_cut(text);
@@ -204,7 +204,7 @@ const AUTOKEY: &[&str] = &[
     "update",
 ];
 
-fn cryptostats(mut fields: Fields<'_>, _widest: &mut usize, rows: &mut dyn FnMut(Row<'_>)) -> Option<()> {
+fn cryptostats(mut fields: Fields<'_>, _before: &mut Before, rows: &mut dyn FnMut(Row<'_>)) -> Option<()> {
     let mut text = fields.rest();
     let mut source = "";
     let mut first = fields.word()?;

@@ -80,12 +80,21 @@ impl<'a> Fields<'a> {
     /// The next field, a number.
     pub fn number(&mut self) -> Option<Decimal> {
         let bytes = self.text.as_bytes().get(self.next..)?;
-        if let Some(number) = decimal(bytes)
-            && bytes.get(number.length).is_none_or(is_blank)
-        {
-            self.go(self.next + number.length);
+        if let Some(number) = decimal(bytes) {
+            match bytes.get(number.length..)? {
+                [] => self.next += number.length,
+                // One blank stands between fields, unless somebody has laid them out.
+                [b' ', next, ..] if !is_blank(next) => self.next += number.length + 1,
+                [blank, ..] if is_blank(blank) => self.go(self.next + number.length),
+                _ => return self.odd_number(),
+            }
             return Some(number);
         }
+        self.odd_number()
+    }
+
+    /// The next field, a number of a shape that no daemon prints.
+    fn odd_number(&mut self) -> Option<Decimal> {
         let word = self.word()?;
         let decimals = word.bytes().rev().position(|byte| byte == b'.').unwrap_or(0);
         Some(Decimal { value: number(word)?, decimals, length: word.len() })

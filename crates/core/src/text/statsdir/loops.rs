@@ -1,7 +1,7 @@
 //! `loopstats`, the clock's discipline at every update, and the drift file, its frequency alone.
 
-use super::Kind;
 use super::fields::Fields;
+use super::{Before, Kind};
 use crate::model::{At, Clock, Row};
 use crate::text::field::decimal;
 use crate::text::{Block, Form, Line, Taken};
@@ -10,7 +10,7 @@ use crate::text::{Block, Form, Line, Taken};
 pub const LOOPSTATS: Kind = Kind { name: "loopstats", read: loopstats, free: false };
 
 /// ntpd before 4.0 had no jitter and no wander, and once no time constant.
-fn loopstats(mut fields: Fields<'_>, widest: &mut usize, rows: &mut dyn FnMut(Row<'_>)) -> Option<()> {
+fn loopstats(mut fields: Fields<'_>, before: &mut Before, rows: &mut dyn FnMut(Row<'_>)) -> Option<()> {
     let offset = fields.number().filter(|number| number.decimals > 0)?;
     let frequency = fields.number().filter(|number| number.decimals > 0)?;
     let mut clock =
@@ -35,8 +35,8 @@ fn loopstats(mut fields: Fields<'_>, widest: &mut usize, rows: &mut dyn FnMut(Ro
             5
         }
     };
-    (fields.ended() && columns >= *widest).then_some(())?;
-    *widest = columns;
+    (fields.ended() && columns >= before.widest).then_some(())?;
+    before.widest = columns;
     rows(Row::Clock(clock));
     Some(())
 }

@@ -23,7 +23,7 @@ macro_rules! form {
         Form {
             name: $kind.name,
             opens: |line| opens(line, &$kind),
-            block: || Box::new(Rows { kind: &$kind, widest: 0 }),
+            block: || Box::new(Rows { kind: &$kind, before: Before::default() }),
         }
     };
 }
@@ -66,13 +66,47 @@ const KINDS: &[&Kind] = &[
 ];
 
 /// Reads the fields behind a stamp.
-type Read = fn(Fields<'_>, &mut usize, &mut dyn FnMut(Row<'_>)) -> Option<()>;
+type Read = fn(Fields<'_>, &mut Before, &mut dyn FnMut(Row<'_>)) -> Option<()>;
+
+/// What the rows before this one had.
+#[derive(Default)]
+struct Before {
+    /// The most columns: where versions differ by columns, a row with fewer than those before it was cut.
+    widest: usize,
+    /// Sources, of the few that a daemon asks, and the one of the last row.
+    sources: Vec<Box<str>>,
+    last: usize,
+}
+
+/// Sources of one file that are remembered.
+const MOST_SOURCES: usize = 16;
+
+impl Before {
+    /// Whether a word is an address or a reference clock; what was one is one again.
+    fn is_source(&mut self, word: &str) -> bool {
+        let next = if self.last + 1 < self.sources.len() { self.last + 1 } else { 0 };
+        let is = |source: &Box<str>| **source == *word;
+        if self.sources.get(next).is_some_and(is) {
+            self.last = next;
+            return true;
+        }
+        if let Some(known) = self.sources.iter().position(is) {
+            self.last = known;
+            return true;
+        }
+        let good = fields::is_source(word);
+        if good && self.sources.len() < MOST_SOURCES {
+            self.last = self.sources.len();
+            self.sources.push(word.into());
+        }
+        good
+    }
+}
 
 /// One kind of file.
 struct Kind {
     name: &'static str,
-    /// Reads what follows the stamp; `None` where the fields are not this file's. It is told the most columns that a row
-    /// of the block had, and tells: where versions differ by columns, a row with fewer than those before it was cut.
+    /// Reads what follows the stamp; `None` where the fields are not this file's.
     read: Read,
     /// Whether nearly anything may follow, so that all kinds before it are asked first.
     free: bool,
@@ -81,7 +115,7 @@ struct Kind {
 impl Kind {
     /// Whether this kind has such fields.
     fn has(&self, fields: &Fields<'_>) -> bool {
-        (self.read)(fields.clone(), &mut 0, &mut |_| {}).is_some()
+        (self.read)(fields.clone(), &mut Before::default(), &mut |_| {}).is_some()
     }
 }
 
@@ -101,7 +135,7 @@ fn opens(text: &str, kind: &Kind) -> bool {
 /// Rows of one kind.
 struct Rows {
     kind: &'static Kind,
-    widest: usize,
+    before: Before,
 }
 
 impl Block for Rows {
@@ -114,7 +148,7 @@ impl Block for Rows {
         if self.kind.free && stricter(self.kind, &fields) {
             return Taken::No;
         }
-        if (self.kind.read)(fields.clone(), &mut self.widest, rows).is_some() {
+        if (self.kind.read)(fields.clone(), &mut self.before, rows).is_some() {
             return Taken::Yes;
         }
         // With all its columns it would be the block's: it was cut, and no other kind has it.

@@ -1,7 +1,7 @@
 //! `peerstats`: the best sample of a source, when it is new. It is *not* a row per packet (`clock_filter()`).
 
-use super::Kind;
-use super::fields::{Fields, is_source};
+use super::fields::Fields;
+use super::{Before, Kind};
 use crate::model::{Peer, Row};
 
 /// `peerstats`: source, status, offset, delay, dispersion, jitter:
@@ -9,7 +9,7 @@ use crate::model::{Peer, Row};
 pub const PEERSTATS: Kind = Kind { name: "peerstats", read: peerstats, free: false };
 
 /// Until ntpd 4.1 there was no jitter. Offsets are reference − local already (RFC 5905 §8).
-fn peerstats(mut fields: Fields<'_>, _widest: &mut usize, rows: &mut dyn FnMut(Row<'_>)) -> Option<()> {
+fn peerstats(mut fields: Fields<'_>, before: &mut Before, rows: &mut dyn FnMut(Row<'_>)) -> Option<()> {
     let source = fields.word()?;
     let status = status(fields.word()?)?;
     let offset = fields.number().filter(|number| number.decimals > 0)?;
@@ -23,15 +23,15 @@ fn peerstats(mut fields: Fields<'_>, _widest: &mut usize, rows: &mut dyn FnMut(R
         dispersion_s: Some(last.value),
         ..Peer::new(fields.at, source)
     };
-    let mut before = delay;
+    let mut one = delay;
     if !fields.ended() {
-        before = last;
+        one = last;
         last = fields.number()?;
         peer.jitter_s = Some(last.value);
     }
     // Delay, dispersion and jitter have as many decimals: a last one with fewer was cut.
-    let whole = fields.ended() && last.decimals == before.decimals && last.decimals > 0;
-    (whole && is_source(source)).then(|| rows(Row::Peer(peer)))
+    let whole = fields.ended() && last.decimals == one.decimals && last.decimals > 0;
+    (whole && before.is_source(source)).then(|| rows(Row::Peer(peer)))
 }
 
 /// The selection marks of a billboard, by the three selection bits of a peer's status word (RFC 9327 §3.2).

@@ -1,7 +1,7 @@
 //! `rawstats`: a row per packet that was taken for processing; since 4.2.8p11 also one per packet that was sent.
 
-use super::Kind;
 use super::fields::{Fields, address};
+use super::{Before, Kind};
 use crate::model::{Packet, Row};
 use crate::time::NTP_TO_UNIX;
 
@@ -15,7 +15,7 @@ const HEADER: u64 = 48;
 /// Seconds in a day: a stamp that is further from the row's own is not the sender's time.
 const DAY_S: u64 = 86_400;
 
-fn rawstats(mut fields: Fields<'_>, widest: &mut usize, rows: &mut dyn FnMut(Row<'_>)) -> Option<()> {
+fn rawstats(mut fields: Fields<'_>, before: &mut Before, rows: &mut dyn FnMut(Row<'_>)) -> Option<()> {
     let mut packet = Packet::new(fields.at);
     packet.source.0 = end(fields.word()?)?;
     packet.destination.0 = end(fields.word()?)?;
@@ -25,14 +25,14 @@ fn rawstats(mut fields: Fields<'_>, widest: &mut usize, rows: &mut dyn FnMut(Row
     // ntpd has no time of arrival for what it sends, and prints zero.
     packet.arrival = Some(fields.ntp()?).filter(|stamp| *stamp != 0);
     if !fields.ended() {
-        header(&mut fields, &mut packet, widest)?;
+        header(&mut fields, &mut packet, before)?;
     }
     rows(Row::Packet(packet));
     Some(())
 }
 
 /// Leap, version, mode, stratum, poll, precision, root delay, root dispersion, reference id, and the rest.
-fn header<'a>(fields: &mut Fields<'a>, packet: &mut Packet<'a>, widest: &mut usize) -> Option<()> {
+fn header<'a>(fields: &mut Fields<'a>, packet: &mut Packet<'a>, before: &mut Before) -> Option<()> {
     let mut small = || fields.integer().filter(|value| (-128..=255).contains(value));
     let (first, version, third) = (small()?, small()?, small()?);
     let (stratum, poll, precision) = (small()?, small()?, small()?);
@@ -41,8 +41,8 @@ fn header<'a>(fields: &mut Fields<'a>, packet: &mut Packet<'a>, widest: &mut usi
     if rest.columns >= 18 {
         // NTPsec before 1.2.2 had one column more, later ones three, ntpd since 4.2.8p11 perhaps two: a row with one, among
         // those, was cut.
-        (rest.columns >= *widest).then_some(())?;
-        *widest = rest.columns;
+        (rest.columns >= before.widest).then_some(())?;
+        before.widest = rest.columns;
     }
     packet.refid = rest.refid;
     (packet.lost, packet.dropped, packet.failed) = (rest.lost, rest.dropped, rest.failed);
