@@ -99,6 +99,9 @@ pub enum RowFormat {
     Rawstats,
     /// Packets as a capture
     Pcapng,
+    /// Parquet, of one table
+    #[cfg(feature = "parquet")]
+    Parquet,
 }
 
 /// The kinds of rows.

@@ -4,6 +4,8 @@
 mod cli;
 mod cmd;
 mod input;
+#[cfg(feature = "parquet")]
+mod parquet;
 
 use clap::Parser;
 use std::process::ExitCode;

@@ -18,8 +18,20 @@ const GROUP: usize = 1 << 16;
 
 /// Columns of whole numbers.
 const WHOLE: &[&str] = &[
-    "line", "stratum", "leap", "source_port", "destination_port", "version", "mode", "poll", "precision", "length",
-    "ttl", "lost", "dropped", "failed",
+    "line",
+    "stratum",
+    "leap",
+    "source_port",
+    "destination_port",
+    "version",
+    "mode",
+    "poll",
+    "precision",
+    "length",
+    "ttl",
+    "lost",
+    "dropped",
+    "failed",
 ];
 
 /// A Parquet file that is being written.
@@ -126,11 +138,26 @@ impl Column {
     fn push(&mut self, cell: Cell<'_>) {
         let there = match (&mut self.values, cell) {
             (_, Cell::Nothing) => false,
-            (Values::Whole(values), Cell::Whole(value)) => { values.push(value); true }
-            (Values::Whole(values), Cell::Time(time)) => { values.push(time.0); true }
-            (Values::Number(values), Cell::Number(value)) => { values.push(value); true }
-            (Values::Number(values), Cell::Whole(value)) => { values.push(value as f64); true }
-            (Values::Flag(values), Cell::Flag(value)) => { values.push(value); true }
+            (Values::Whole(values), Cell::Whole(value)) => {
+                values.push(value);
+                true
+            }
+            (Values::Whole(values), Cell::Time(time)) => {
+                values.push(time.0);
+                true
+            }
+            (Values::Number(values), Cell::Number(value)) => {
+                values.push(value);
+                true
+            }
+            (Values::Number(values), Cell::Whole(value)) => {
+                values.push(value as f64);
+                true
+            }
+            (Values::Flag(values), Cell::Flag(value)) => {
+                values.push(value);
+                true
+            }
             (Values::Text(values), cell) => {
                 let mut text = String::new();
                 plain(cell, &mut text);
@@ -140,5 +167,35 @@ impl Column {
             _ => false,
         };
         self.levels.push(i16::from(there));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ntpscope_core::model::{At, InputId, Origin, Peer, Place};
+    use ntpscope_core::time::Time;
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+
+    #[test]
+    fn what_was_written_is_read_again_by_the_library() {
+        let path = std::env::temp_dir().join(format!("ntpscope-parquet-{}", std::process::id()));
+        let mut file = Parquet::new(Table::Peer, std::fs::File::create(&path).expect("a folder")).expect("a file");
+        for line in 1..=GROUP as u32 + 1 {
+            let at = At {
+                time: Some(Time(i64::from(line))),
+                ..At::origin(Origin { input: InputId(0), place: Place::Line(line) })
+            };
+            let peer = Peer { reach: Some(0o377), offset_s: Some(-0.5), ..Peer::new(at, "192.0.2.1") };
+            file.row(&Row::Peer(peer), Owner { input: "p", host: "" }).expect("the disk takes it");
+        }
+        file.finish().expect("the disk takes it");
+        let reader = SerializedFileReader::new(std::fs::File::open(&path).expect("just written")).expect("Parquet");
+        std::fs::remove_file(&path).expect("just written");
+        assert_eq!(reader.metadata().num_row_groups(), 2);
+        let last = reader.get_row_iter(None).expect("rows").last().expect("the last").expect("a row").to_string();
+        let want = "{input: \"p\", line: 65537, host: null, time: 65537, source: \"192.0.2.1\", tally: null, \
+                    status: null, accepted: null, refid: null, stratum: null, poll_s: null, reach: \"377\", offset_s: -5E-1";
+        assert!(last.starts_with(want), "{last}");
     }
 }

@@ -59,7 +59,8 @@ pub fn json(row: &Row<'_>, owner: Owner<'_>, out: &mut String) {
     out.push_str("}\n");
 }
 
-fn plain(cell: Cell<'_>, out: &mut String) {
+/// Writes a cell as text, without quotes; of nothing, nothing.
+pub fn plain(cell: Cell<'_>, out: &mut String) {
     // Writing to a string does not fail.
     let _ = match cell {
         Cell::Nothing => Ok(()),

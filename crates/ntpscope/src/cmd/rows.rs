@@ -26,6 +26,10 @@ const PIECE: usize = 1 << 16;
 pub fn run(args: &Rows) -> anyhow::Result<ExitCode> {
     let evidence = Evidence::gather(&args.path, &args.host);
     let mut out = output(args.output.as_deref())?;
+    #[cfg(feature = "parquet")]
+    if args.format == RowFormat::Parquet {
+        return complain(&parquet(&evidence, args, out)?, args);
+    }
     let scene = if args.summary {
         let (scene, took_s, digest) = digest(&evidence);
         out.write_all(summary(&scene, &took_s, &digest).as_bytes())?;
@@ -39,21 +43,44 @@ pub fn run(args: &Rows) -> anyhow::Result<ExitCode> {
     complain(&scene, args)
 }
 
-fn output(path: Option<&Path>) -> anyhow::Result<Box<dyn Write>> {
+fn output(path: Option<&Path>) -> anyhow::Result<Box<dyn Write + Send>> {
     Ok(match path {
-        None => Box::new(io::stdout().lock()),
+        None => Box::new(io::stdout()),
         Some(path) => Box::new(File::create(path).with_context(|| format!("can't write {}", path.display()))?),
     })
 }
 
+/// A file whose rows are of one table needs to be told which.
+fn one_table(table: Option<Table>) -> anyhow::Result<Table> {
+    table.context("each table has columns of its own: choose one with --table clock, peer, packet or event")
+}
+
+#[cfg(feature = "parquet")]
+fn parquet(evidence: &Evidence, args: &Rows, out: Box<dyn Write + Send>) -> anyhow::Result<Scene> {
+    let table = one_table(args.table.map(Table::from))?;
+    let mut file = crate::parquet::Parquet::new(table, out)?;
+    let (mut refid, mut wrote) = (String::new(), Ok(()));
+    let mut write = |input: &Input, seen: Seen<'_>| {
+        let owner = Owner { input: &input.name, host: input.host.as_deref().unwrap_or_default() };
+        let row = match seen {
+            Seen::Row(row) => Some(*row),
+            Seen::Packet(packet, _) => packet.row(&mut refid).map(Row::Packet),
+        };
+        if let Some(row) = row.filter(|row| Table::of(row) == table && wrote.is_ok()) {
+            wrote = file.row(&row, owner);
+        }
+    };
+    let scene = input::rows(evidence, &mut write, &mut |_, _| {});
+    wrote?;
+    file.finish()?;
+    Ok(scene)
+}
+
 fn rows(evidence: &Evidence, args: &Rows, out: &mut dyn Write) -> anyhow::Result<Scene> {
     let table = args.table.map(Table::from);
-    if args.format == RowFormat::Csv && table.is_none() {
-        bail!("each table has columns of its own: choose one with --table clock, peer, packet or event");
-    }
     let mut writer = Writer { format: args.format, piece: Vec::new(), text: String::new(), capture: None };
-    if let (RowFormat::Csv, Some(table)) = (args.format, table) {
-        csv_header(table, &mut writer.text);
+    if args.format == RowFormat::Csv {
+        csv_header(one_table(table)?, &mut writer.text);
     }
     let (mut refid, mut unfit, mut wrote) = (String::new(), 0_u64, Ok(()));
     let mut write = |input: &Input, seen: Seen<'_>| {
