@@ -90,10 +90,11 @@ impl Daemons {
         inputs.iter().filter_map(|input| self.0.get(input))
     }
 
-    /// The version of the daemon that `inputs` belong to.
+    /// The version of the daemon that `inputs` belong to: as it answers, or else as its log says.
     #[must_use]
     pub fn version(&self, inputs: &[InputId]) -> Option<(Version, String, Origin)> {
-        self.of(inputs).find_map(|said| {
+        let answers = self.of(inputs).filter(|said| said.spoken().is_some());
+        answers.chain(self.of(inputs)).find_map(|said| {
             let (text, origin) = said.variables.get(&(String::new(), "version".into()))?;
             Some((Version::read(text)?, text.clone(), *origin))
         })
@@ -120,11 +121,7 @@ impl Daemons {
     /// Where the daemon of `inputs` has said anything of itself: it was running then.
     #[must_use]
     pub fn spoken(&self, inputs: &[InputId]) -> Option<Origin> {
-        let own = |(association, _): &&(String, String)| association.is_empty();
-        self.of(inputs).find_map(|said| {
-            let variable = said.variables.iter().find(|(key, _)| own(key)).map(|(_, (_, origin))| *origin);
-            variable.or_else(|| said.counters.values().next().map(|(_, origin)| *origin))
-        })
+        self.of(inputs).find_map(Said::spoken)
     }
 
     /// The configuration in `inputs`.
@@ -139,6 +136,16 @@ impl Said {
         keep_first(&mut self.variables, MOST_VALUES);
         keep_first(&mut self.counters, MOST_VALUES);
         self.directives.truncate(MOST_VALUES);
+    }
+
+    /// Where the daemon has answered. Its version is in its log too, which also tells of a daemon that has ended.
+    fn spoken(&self) -> Option<Origin> {
+        let answered = |(association, name): &(String, String)| association.is_empty() && name != "version";
+        let variable = self.variables.iter().find(|(key, _)| answered(key)).map(|(_, (_, origin))| *origin);
+        // The kernel counts these, not a daemon.
+        let tracked = |name| matches!(name, Counter::TrackInsertFailed | Counter::TrackDrop);
+        let counter = self.counters.iter().find(|((_, name), _)| !tracked(*name));
+        variable.or_else(|| counter.map(|(_, (_, origin))| *origin))
     }
 
     /// The addresses that the daemon uses itself (`dstadr` of its associations), with where that is said.

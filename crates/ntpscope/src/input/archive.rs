@@ -31,6 +31,8 @@ pub struct Member<'a> {
     pub path: &'a str,
     /// When it was last written, where the archive says so.
     pub written: Option<Time>,
+    /// Its bytes, where that is said before it is decompressed.
+    pub size: Option<u64>,
 }
 
 /// What is done with each member and its bytes, decompressed.
@@ -48,7 +50,11 @@ pub fn visit(mut file: impl Read + Seek, size: u64, each: &mut Each<'_>) -> io::
         file.rewind()?;
         walk.zip("", 0, file)?
     } else {
-        walk.unwrap("", None, 0, &mut Cursor::new(&magic[..have]).chain(file))?
+        walk.unwrap(
+            About { path: "", written: None, size: Some(size) },
+            0,
+            &mut Cursor::new(&magic[..have]).chain(file),
+        )?
     };
     Ok(())
 }
@@ -69,6 +75,14 @@ pub fn fill(stream: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(have)
 }
 
+/// What is known of a file before it is opened.
+#[derive(Clone, Copy)]
+struct About<'a> {
+    path: &'a str,
+    written: Option<Time>,
+    size: Option<u64>,
+}
+
 struct Walk<'a, 'b> {
     number: usize,
     /// Bytes that may still come out of decompressors.
@@ -77,19 +91,14 @@ struct Walk<'a, 'b> {
 }
 
 impl Walk<'_, '_> {
-    fn show(&mut self, path: &str, written: Option<Time>, stream: &mut dyn Read) -> ControlFlow<()> {
-        let member = Member { number: self.number, path, written };
+    fn show(&mut self, About { path, written, size }: About<'_>, stream: &mut dyn Read) -> ControlFlow<()> {
+        let member = Member { number: self.number, path, written, size };
         self.number += 1;
         (self.each)(member, stream)
     }
 
-    fn unwrap(
-        &mut self,
-        path: &str,
-        written: Option<Time>,
-        depth: u32,
-        stream: &mut dyn Read,
-    ) -> io::Result<ControlFlow<()>> {
+    fn unwrap(&mut self, about: About<'_>, depth: u32, stream: &mut dyn Read) -> io::Result<ControlFlow<()>> {
+        let packed_about = About { size: None, ..about };
         let mut head = [0; BLOCK];
         let have = fill(stream, &mut head)?;
         let mut whole = Cursor::new(&head[..have]).chain(stream);
@@ -99,19 +108,19 @@ impl Walk<'_, '_> {
         match wrapped {
             [0x1f, 0x8b, ..] => {
                 let mut inner = Metered { stream: flate2::bufread::MultiGzDecoder::new(packed(whole)), left };
-                self.unwrap(path, written, depth + 1, &mut inner)
+                self.unwrap(packed_about, depth + 1, &mut inner)
             }
             [b'B', b'Z', b'h', b'1'..=b'9', ..] => {
                 let mut inner = Metered { stream: bzip2::bufread::MultiBzDecoder::new(packed(whole)), left };
-                self.unwrap(path, written, depth + 1, &mut inner)
+                self.unwrap(packed_about, depth + 1, &mut inner)
             }
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => {
                 let stream = liblzma::bufread::XzDecoder::new_multi_decoder(packed(whole));
-                self.unwrap(path, written, depth + 1, &mut Metered { stream, left })
+                self.unwrap(packed_about, depth + 1, &mut Metered { stream, left })
             }
             [0x28, 0xb5, 0x2f, 0xfd, ..] => {
                 let mut inner = Metered { stream: Zstd { source: packed(whole), frame: None }, left };
-                self.unwrap(path, written, depth + 1, &mut inner)
+                self.unwrap(packed_about, depth + 1, &mut inner)
             }
             head if is_zip(head) => {
                 let mut kept = Vec::new();
@@ -119,18 +128,18 @@ impl Walk<'_, '_> {
                     let limit = MOST_NESTED_ZIP >> 20;
                     return Err(broken(&format!("a zip archive of over {limit} MiB inside another: unpack it first")));
                 }
-                self.zip(path, depth + 1, Cursor::new(kept))
+                self.zip(about.path, depth + 1, Cursor::new(kept))
             }
-            head if is_tar(head) => self.tar(path, depth + 1, &mut whole),
-            _ => Ok(self.show(path, written, &mut whole)),
+            head if is_tar(head) => self.tar(about.path, depth + 1, &mut whole),
+            _ => Ok(self.show(about, &mut whole)),
         }
     }
 
-    /// What is inside `path`, whose own trouble is its own.
-    fn inside(&mut self, path: &str, written: Option<Time>, depth: u32, stream: &mut dyn Read) -> ControlFlow<()> {
-        match self.unwrap(path, written, depth, stream) {
+    /// What is inside a member, whose trouble is its own.
+    fn inside(&mut self, about: About<'_>, depth: u32, stream: &mut dyn Read) -> ControlFlow<()> {
+        match self.unwrap(about, depth, stream) {
             Ok(flow) => flow,
-            Err(error) => self.show(path, written, &mut Broken(Some(error))),
+            Err(error) => self.show(about, &mut Broken(Some(error))),
         }
     }
 
@@ -145,7 +154,8 @@ impl Walk<'_, '_> {
             }
             let name = below(path, &String::from_utf8_lossy(&entry.path_bytes()));
             let written = entry.header().mtime().ok().and_then(seconds);
-            if self.inside(&name, written, depth, &mut entry).is_break() {
+            let about = About { path: &name, written, size: Some(entry.size()) };
+            if self.inside(about, depth, &mut entry).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }
@@ -161,11 +171,15 @@ impl Walk<'_, '_> {
                 Ok(entry) if !entry.is_file() => continue,
                 Ok(entry) => {
                     let written = entry.last_modified().and_then(zip_time);
+                    let about = About { path: &name, written, size: Some(entry.size()) };
                     let mut stream = Metered { stream: entry, left: self.left.clone() };
-                    self.inside(&name, written, depth, &mut stream)
+                    self.inside(about, depth, &mut stream)
                 }
                 // Encrypted, or packed in a way that is not read.
-                Err(error) => self.show(&name, None, &mut Broken(Some(error.into()))),
+                Err(error) => {
+                    let about = About { path: &name, written: None, size: None };
+                    self.show(about, &mut Broken(Some(error.into())))
+                }
             };
             if flow.is_break() {
                 return Ok(flow);

@@ -5,6 +5,7 @@ use memchr::memchr;
 use ntpscope_core::text::LONGEST_LINE;
 use ntpscope_core::wire::CaptureReader;
 use std::cell::RefCell;
+use std::hash::{DefaultHasher, Hasher};
 use std::io::{self, Cursor, Read};
 use std::ops::Range;
 
@@ -41,12 +42,14 @@ impl Kind {
     }
 }
 
-/// What a stream is, by its first bytes.
-pub fn kind(stream: &mut dyn Read) -> io::Result<Kind> {
+/// What a stream is, by its first bytes, and these bytes in short.
+pub fn kind(stream: &mut dyn Read) -> io::Result<(Kind, u64)> {
     let mut head = [0; HEAD];
     let have = fill(stream, &mut head)?;
     let head = &head[..have];
-    Ok(match head {
+    let mut hash = DefaultHasher::new();
+    hash.write(head);
+    let kind = match head {
         [] => Kind::Empty,
         _ if CaptureReader::recognises(head) => {
             // pcapng, or pcap of `tcpdump -i any` (SLL2, link type 276, in either byte order).
@@ -55,7 +58,8 @@ pub fn kind(stream: &mut dyn Read) -> io::Result<Kind> {
         }
         _ if is_text(head) => Kind::Text,
         _ => Kind::Nothing,
-    })
+    };
+    Ok((kind, hash.finish()))
 }
 
 /// Text may hold runs of NULs, which a crash leaves in logs, names in any encoding, or be UTF-16 as PowerShell writes

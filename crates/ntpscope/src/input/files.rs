@@ -75,12 +75,15 @@ fn visit(evidence: &Evidence, source: usize, wanted: fn(Kind) -> bool, take: &mu
     let Some(last) = files.clone().rfind(wanted) else { return };
     let mut next = files.start;
     let visited = source.visit(&mut |member, stream| {
-        let id = files.start + member.number;
-        if id <= last && wanted(&id) {
-            take(Opened { file: &evidence.files[id], id: InputId(id as u32), stream });
+        // Files that are there twice are not among them.
+        let file = evidence.files.get(next).filter(|file| file.number == member.number);
+        if let Some(file) = file {
+            if wanted(&next) {
+                take(Opened { file, id: InputId(next as u32), stream });
+            }
+            next += 1;
         }
-        next = id + 1;
-        if id < last { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        if next <= last { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
     // The file vanished, or the archive changed, since it was looked at.
     let mut why = visited.err();

@@ -6,7 +6,7 @@ use super::progress::{Counted, shown};
 use super::threads;
 use ntpscope_core::scene::host_of;
 use ntpscope_core::time::{SECOND, Time};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Seek};
 use std::ops::{ControlFlow, Range};
 use std::os::unix::fs::MetadataExt;
@@ -76,9 +76,12 @@ impl Evidence {
         let all = found.iter().map(|source| source.size).sum();
         let (look, mut looks) = (|number: usize| look(&found[number], number), Vec::new());
         shown("looking", all, || threads(found.len(), &look, &mut |files| looks.push(files)));
+        let mut heads = BTreeMap::new();
         for (source, files) in found.into_iter().zip(looks) {
             let first = evidence.files.len();
-            evidence.files.extend(files);
+            evidence
+                .files
+                .extend(files.into_iter().filter(|(_, head)| !is_twin(head, &mut heads)).map(|(file, _)| file));
             evidence.sources.push((source, first..evidence.files.len()));
         }
         evidence
@@ -112,23 +115,47 @@ impl Source {
     }
 }
 
-/// Lists what is in a source.
-fn look(source: &Source, number: usize) -> Vec<File> {
+/// What shows that two files are one: their folder, length and beginning.
+type Head = Option<(String, Option<u64>, u64)>;
+
+/// Whether this is a file that is there already: ntpd's filegen links the current file to its bare name, and where links
+/// were copied there are two. One's name is then the other's with an ending.
+fn is_twin((name, head): &(String, Head), heads: &mut BTreeMap<Head, Vec<String>>) -> bool {
+    let names = match head {
+        Some(_) => heads.entry(head.clone()).or_default(),
+        None => return false,
+    };
+    let ends = |long: &str, short: &str| long.strip_prefix(short).is_some_and(|ending| ending.starts_with('.'));
+    let twin = names.iter().any(|other| ends(name, other) || ends(other, name));
+    names.push(name.clone());
+    twin
+}
+
+/// Lists what is in a source, each with what could show it to be there already.
+fn look(source: &Source, number: usize) -> Vec<(File, (String, Head))> {
     let mut files = Vec::new();
-    let failed = |why: String| File { trouble: Some(why), ..source.file(number, usize::MAX, "") };
+    let failed = |why: String| {
+        let file = File { trouble: Some(why), ..source.file(number, usize::MAX, "") };
+        (file, (String::new(), None))
+    };
     if let Some(trouble) = &source.trouble {
         return vec![failed(trouble.clone())];
     }
     let visited = source.visit(&mut |member, stream| {
         let mut file = source.file(number, member.number, member.path);
         file.written = member.written.unwrap_or(file.written);
+        let (folder, name) = file.name.rsplit_once('/').unwrap_or(("", &file.name));
+        let (folder, name, mut head) = (folder.to_owned(), name.to_owned(), None);
         match kind(stream) {
-            Ok(Kind::Nothing) => file.trouble = Some("neither a capture nor text".into()),
-            Ok(Kind::Empty) => file.trouble = Some("is empty".into()),
-            Ok(kind) => file.kind = kind,
+            Ok((Kind::Nothing, _)) => file.trouble = Some("neither a capture nor text".into()),
+            Ok((Kind::Empty, _)) => file.trouble = Some("is empty".into()),
+            Ok((kind, hash)) => {
+                file.kind = kind;
+                head = (kind == Kind::Text).then_some((folder, member.size, hash));
+            }
             Err(error) => file.trouble = Some(format!("can't be read: {error}")),
         }
-        files.push(file);
+        files.push((file, (name, head)));
         if files.len() < MOST_FILES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
     match visited {
