@@ -114,6 +114,19 @@ impl Digest {
         }
     }
 
+    /// The same, where hosts are called otherwise.
+    #[must_use]
+    pub fn renamed(&self, called: impl Fn(&str) -> String) -> Digest {
+        let mut renamed = Digest { others: self.others, ..Digest::default() };
+        for (host, source, offsets) in self.iter() {
+            match renamed.offsets(&called(host), source) {
+                Some(own) => own.merge(offsets),
+                None => renamed.others += offsets.count,
+            }
+        }
+        renamed
+    }
+
     /// Host, source and offsets, in order; the clock itself is the source without a name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str, &Offsets)> {
         let numbers = self.numbers.values().flat_map(BTreeMap::values);

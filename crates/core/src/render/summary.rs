@@ -2,6 +2,7 @@
 
 use super::plain;
 use crate::digest::Digest;
+use crate::model::Origin;
 use crate::scene::Scene;
 use std::fmt::Write;
 
@@ -23,6 +24,17 @@ pub fn summary(scene: &Scene, took_s: &[f64], digest: &Digest) -> String {
         if let Some(trouble) = &input.trouble {
             let _ = writeln!(out, "    {}", plain(trouble));
         }
+    }
+    if !scene.joins().is_empty() || scene.claims().next().is_some() {
+        out.push_str("\nHOSTS: names and addresses, and what says so\n");
+    }
+    let locate = |origin: Option<Origin>| origin.map_or(String::new(), |o| format!(" ({})", plain(&scene.locate(o))));
+    for join in scene.joins() {
+        let _ =
+            writeln!(out, "{:<8} is {} too: {}{}", plain(&join.host), plain(&join.name), join.why, locate(join.origin));
+    }
+    for (address, claim) in scene.claims() {
+        let _ = writeln!(out, "{:<8} is {address}: {}{}", plain(&claim.host), claim.why, locate(claim.origin));
     }
     out.push_str(
         "\nOFFSETS: reference - local, percentiles within one part in 128\n\

@@ -172,6 +172,13 @@ impl Scene {
         }
     }
 
+    /// What a host is called in reports, whatever the evidence calls it.
+    #[must_use]
+    pub fn called(&self, name: &str) -> String {
+        let join = self.joins.iter().find(|join| join.name == name);
+        join.map_or(name, |join| join.host.as_str()).to_owned()
+    }
+
     /// Which names are one host, and why.
     #[must_use]
     pub fn joins(&self) -> &[Join] {

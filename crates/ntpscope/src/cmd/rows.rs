@@ -191,6 +191,7 @@ fn digest(evidence: &Evidence) -> (Scene, Vec<f64>, Digest) {
         rules.merge(said);
     });
     scene.know(&rules);
+    let all = all.renamed(|host| scene.called(host));
     (scene, took_s, all)
 }
 
