@@ -74,7 +74,7 @@ struct Before {
     /// The most columns: where versions differ by columns, a row with fewer than those before it was cut.
     widest: usize,
     /// Sources, of the few that a daemon asks, and the one of the last row.
-    sources: Vec<Box<str>>,
+    sources: Vec<String>,
     last: usize,
 }
 
@@ -85,7 +85,7 @@ impl Before {
     /// Whether a word is an address or a reference clock; what was one is one again.
     fn is_source(&mut self, word: &str) -> bool {
         let next = if self.last + 1 < self.sources.len() { self.last + 1 } else { 0 };
-        let is = |source: &Box<str>| **source == *word;
+        let is = |source: &String| source == word;
         if self.sources.get(next).is_some_and(is) {
             self.last = next;
             return true;
@@ -97,7 +97,7 @@ impl Before {
         let good = fields::is_source(word);
         if good && self.sources.len() < MOST_SOURCES {
             self.last = self.sources.len();
-            self.sources.push(word.into());
+            self.sources.push(word.to_owned());
         }
         good
     }
