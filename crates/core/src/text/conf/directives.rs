@@ -2,7 +2,7 @@
 
 use super::super::{Block, Line, Taken, is_prompt, is_rule, is_template};
 use super::begins_another;
-use super::template::left_open;
+use super::template::Passage;
 use super::words::{Sign, directive, is_alone, known, language, prefers_chrony, sign};
 use crate::model::{At, Daemon, Event, Origin, Row, What};
 
@@ -25,17 +25,13 @@ pub struct Directives {
     bytes: usize,
     /// Strange lines on end.
     unknown: u32,
-    /// What ends the template's passage that we are in.
-    template: Option<&'static str>,
+    template: Passage,
 }
 
 impl Block for Directives {
     fn line(&mut self, line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
         let bare = line.text.trim_start();
-        if let Some(end) = self.template {
-            if bare.contains(end) {
-                self.template = left_open(bare);
-            }
+        if self.template.goes_on(bare) {
             return Taken::Yes;
         }
         // All of chrony's comments: to ntpd the other marks are no directive either.
@@ -43,7 +39,7 @@ impl Block for Directives {
             if bare.starts_with('#') && begins_another(line.text) {
                 return Taken::No;
             }
-            self.template = left_open(bare);
+            self.template.begin(bare);
             return Taken::Yes;
         }
         let (word, rest) = directive(bare);
@@ -57,7 +53,7 @@ impl Block for Directives {
         if rest.is_empty() && !is_alone(keyword) {
             return Taken::Rejected(format!("`{keyword}` needs an argument"));
         }
-        self.template = left_open(bare);
+        self.template.begin(bare);
         self.sign = self.sign.max(sign);
         self.daemon = language(bare).or(self.daemon);
         match self.daemon {
@@ -94,7 +90,7 @@ impl Directives {
         if left || begins_another(line.text) || self.unknown > MOST_UNKNOWN {
             return Taken::No;
         }
-        self.template = left_open(line.text);
+        self.template.begin(line.text);
         Taken::Rejected(format!("unknown directive `{word}`"))
     }
 

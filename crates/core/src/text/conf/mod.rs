@@ -15,7 +15,7 @@ use directives::Directives;
 use words::{Sign, language, sign};
 
 /// What this module reads.
-pub const FORMS: &[Form] = &[NTPD, CHRONY, OPENNTPD, EITHER, toml::NTPD_RS, timesyncd::TIMESYNCD];
+pub const FORMS: &[Form] = &[NTPD, CHRONY, OPENNTPD, EITHER, toml::NTPD_RS, timesyncd::TIMESYNCD, template::TEMPLATE];
 
 /// A configuration of ntpd (ntp.conf(5)), as its first line says.
 const NTPD: Form = Form {

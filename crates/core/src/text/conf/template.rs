@@ -1,38 +1,117 @@
-//! Templates of configurations (Jinja, Go, ERB, EPP), as configuration management keeps them: their own lines are passed
-//! over, and a directive that holds a placeholder is still a directive.
+//! Templates of configurations (Jinja, Go, ERB, EPP, shell), as configuration management keeps them: their own lines are
+//! passed over, and a directive that holds a placeholder is still a directive.
+
+use super::super::{Block, Form, Line, Taken, is_template};
+use crate::model::Row;
 
 /// How a passage in a template's own language begins and ends.
-const MARKS: [(&str, &str); 4] = [("{{", "}}"), ("{%", "%}"), ("{#", "#}"), ("<%", "%>")];
+const MARKS: [(&str, &str); 5] = [("{{", "}}"), ("{%", "%}"), ("{#", "#}"), ("<%", "%>"), ("${", "}")];
+
+/// More lines than these are no passage: its end is missing.
+const MOST_LINES: u32 = 100;
+
+/// A passage that goes on over lines, before the first directive.
+pub const TEMPLATE: Form = Form {
+    name: "template",
+    opens: |line| is_template(line.trim_start()) && left_open(line).is_some(),
+    block: || Box::new(Heading::default()),
+};
+
+/// Such a passage; what it is a template of, the lines after it say.
+#[derive(Default)]
+struct Heading(Passage);
+
+impl Block for Heading {
+    fn line(&mut self, line: Line<'_>, _: &mut dyn FnMut(Row<'_>)) -> Taken {
+        if self.0.goes_on(line.text) {
+            return Taken::Yes;
+        }
+        self.0.begin(line.text);
+        if self.0.end.is_some() { Taken::Yes } else { Taken::No }
+    }
+
+    fn sure(&self) -> bool {
+        false
+    }
+}
+
+/// The passage that we are in, if any.
+#[derive(Default)]
+pub struct Passage {
+    /// What ends it.
+    end: Option<&'static str>,
+    lines: u32,
+}
+
+impl Passage {
+    /// Notes the passage that a line leaves open.
+    pub fn begin(&mut self, line: &str) {
+        *self = Passage { end: left_open(line), lines: 0 };
+    }
+
+    /// Whether a line is still the passage's.
+    pub fn goes_on(&mut self, line: &str) -> bool {
+        let Some(end) = self.end else { return false };
+        self.lines += 1;
+        if let Some((_, after)) = line.split_once(end) {
+            self.begin(after);
+        } else if self.lines > MOST_LINES {
+            *self = Passage::default();
+            return false;
+        }
+        true
+    }
+}
 
 /// Whether a line holds any passage of a template.
 pub fn holds_template(line: &str) -> bool {
     next_passage(line).is_some()
 }
 
+/// A line with each passage of a template replaced.
+pub fn filled(line: &str, with: &str) -> String {
+    let (mut out, mut rest) = (String::with_capacity(line.len()), line);
+    while let Some((before, inside, end)) = next_passage(rest) {
+        out.push_str(before);
+        let Some((_, after)) = inside.split_once(end) else {
+            rest = "";
+            break;
+        };
+        // `{% if x %}` stands for nothing by itself.
+        let marks = &rest[before.len()..];
+        if !marks.starts_with("{%") && !marks.starts_with("{#") {
+            out.push_str(with);
+        }
+        rest = after;
+    }
+    out + rest
+}
+
 /// What ends the passage that a line begins and does not end.
-pub fn left_open(line: &str) -> Option<&'static str> {
+fn left_open(line: &str) -> Option<&'static str> {
     let mut rest = line;
-    while let Some((inside, end)) = next_passage(rest) {
+    while let Some((_, inside, end)) = next_passage(rest) {
         let Some((_, after)) = inside.split_once(end) else { return Some(end) };
         rest = after;
     }
     None
 }
 
-/// What follows the first mark of a passage, and what will end it.
-fn next_passage(line: &str) -> Option<(&str, &'static str)> {
+/// What stands before the first mark of a passage and after it, and what will end it.
+fn next_passage(line: &str) -> Option<(&str, &str, &'static str)> {
     let at = |begin: &str| {
         line.match_indices(begin).map(|(at, _)| at).find(|at| {
             // EPP's code may open a brace where the passage ends: `<% if $x {%>`.
             !line[at + begin.len()..].starts_with('>')
         })
     };
-    let first = MARKS.iter().filter_map(|(begin, end)| Some((at(begin)? + begin.len(), *end))).min()?;
-    Some((line.get(first.0..)?, first.1))
+    let (from, begin, end) = MARKS.iter().filter_map(|(begin, end)| Some((at(begin)?, *begin, *end))).min()?;
+    Some((line.get(..from)?, line.get(from + begin.len()..)?, end))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::tests::read;
     use super::*;
 
     #[test]
@@ -41,5 +120,17 @@ mod tests {
         assert_eq!(left_open("{% if a and"), Some("%}"));
         assert_eq!(left_open("server <%= $server %><% if $x {%> iburst<% } %>"), None);
         assert_eq!(left_open("pool {{pool}} iburst {# ours #}"), None);
+        assert_eq!(filled("server ${A}{% if x %} key {{ k }}{% endif %}", "1"), "server 1 key 1");
+    }
+
+    #[test]
+    fn passages_before_the_first_directive_are_passed_over() {
+        let text = "# ours\n{% set servers = [\n  '192.0.2.1',\n  '192.0.2.2'\n] %}{# and\n more #}\n\
+                    driftfile /var/lib/ntp/drift\n{% for s in servers %}\nserver {{ s }}\n{% endfor %}\n";
+        let (rows, rejects, forms) = read(text);
+        assert_eq!((rows.len(), rejects.len(), forms), (2, 0, vec!["ntp.conf"]));
+        assert_eq!(read("{% set a = [\n 1\n] %}\nnobody's\n").1, ["line 4: no reader knows this line"]);
+        let endless = format!("{{% set a = [\n{}", "x\n".repeat(150));
+        assert_eq!(read(&endless).1.len(), 50);
     }
 }

@@ -1,7 +1,8 @@
 //! systemd-timesyncd's `timesyncd.conf` (timesyncd.conf(5)), and what `systemd-analyze cat-config` prints of it.
 
-use super::super::{Block, Form, Line, Taken};
+use super::super::{Block, Form, Line, Taken, is_template};
 use super::begins_another;
+use super::template::Passage;
 use crate::model::{Daemon, Event, Row, What};
 
 /// A configuration of systemd-timesyncd.
@@ -30,17 +31,22 @@ struct Section {
     sure: bool,
     /// The key whose value goes on, where a line ended with a backslash.
     goes_on: Option<&'static str>,
+    template: Passage,
 }
 
 impl Block for Section {
     fn line(&mut self, line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
         let bare = line.text.trim_start();
-        if bare.is_empty() || bare.starts_with(['#', ';']) || bare == "[Time]" {
+        if self.template.goes_on(bare) {
+            return Taken::Yes;
+        }
+        if bare.is_empty() || bare.starts_with(['#', ';']) || is_template(bare) || bare == "[Time]" {
             if begins_another(line.text) {
                 return Taken::No;
             }
             // The file as shipped has its keys as comments.
             self.sure |= key(bare.trim_start_matches(['#', ';', ' '])).is_some();
+            self.template.begin(bare);
             return Taken::Yes;
         }
         let (keyword, value) = match (self.goes_on, key(bare)) {
@@ -52,6 +58,7 @@ impl Block for Section {
             (None, None) => return Taken::No,
         };
         self.sure = true;
+        self.template.begin(bare);
         let rest = value.trim_end_matches('\\').trim_end();
         self.goes_on = value.ends_with('\\').then_some(keyword);
         let what = What::Directive { daemon: Daemon::Timesyncd, keyword, rest };
@@ -81,6 +88,8 @@ mod tests {
             (vec!["line 4: unknown key of timesyncd.conf".to_owned()], vec!["timesyncd.conf"])
         );
         assert_eq!(read("[Time]\n#NTP=\n").2, ["timesyncd.conf"]);
+        let (rows, rejects, _) = read("[Time]\n{% if a and\n b %}\nNTP={{ a | join(' ') }}\n{% endif %}\n");
+        assert_eq!((rows.len(), rejects.len()), (1, 0));
         assert_eq!(read("[Time]\nZone=x\n").2, [""; 0]);
     }
 }

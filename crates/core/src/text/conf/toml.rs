@@ -42,10 +42,17 @@ fn table(line: &str) -> Option<&'static (&'static str, &'static str)> {
     })
 }
 
+/// The name of a table in one of those: `[server.allowlist]`, `[source.filter]`.
+fn inner(line: &str) -> Option<&str> {
+    let name = line.strip_prefix('[')?.trim_start_matches('[').split_once(']')?.0;
+    let (outer, _) = name.split_once('.')?;
+    TABLES.iter().any(|(heading, _)| heading.trim_matches(['[', ']']) == outer).then_some(name)
+}
+
 #[derive(Default)]
 struct Tables {
     /// The name of the table that we are in, without brackets, and the keys that make us sure.
-    table: &'static str,
+    table: String,
     telling: &'static str,
     sure: bool,
     /// Keys met before we were sure: `[[source]]` may begin with its address.
@@ -67,12 +74,16 @@ impl Block for Tables {
             return Taken::Yes;
         }
         if let Some((heading, telling)) = table(bare) {
-            (self.table, self.telling) = (heading.trim_matches(['[', ']']), telling);
+            (self.table, self.telling) = (heading.trim_matches(['[', ']']).into(), telling);
             self.open = false;
             return Taken::Yes;
         }
         if self.open {
             self.open = !bare.starts_with([']', '}']);
+            return Taken::Yes;
+        }
+        if let Some(name) = inner(bare).filter(|_| self.sure) {
+            (self.table, self.telling) = (name.into(), "");
             return Taken::Yes;
         }
         let Some((key, value)) =
@@ -135,7 +146,7 @@ mod tests {
     fn a_key_carries_its_table() {
         let text = "[[source]]\naddress = \"ntp.example\" # ours\nmode = \"pool\"\ncount = 4\n\n[synchronization]\n\
                     startup-step-panic-threshold = { forward = \"inf\", backward = 1800 }\nbroken\n\
-                    [[server]]\nlisten = \"[::]:123\"\n";
+                    [[server]]\nlisten = \"[::]:123\"\n[server.allowlist]\nfilter = []\n";
         let (rows, rejects, forms) = read(text);
         let want = [
             "directive who=ntpd-rs name=source.address text=ntp.example",
@@ -143,6 +154,7 @@ mod tests {
             "directive who=ntpd-rs name=source.count text=4",
             "directive who=ntpd-rs name=synchronization.startup-step-panic-threshold text={ forward = \"inf\", backward = 1800 }",
             "directive who=ntpd-rs name=server.listen text=[::]:123",
+            "directive who=ntpd-rs name=server.allowlist.filter text=[]",
         ];
         assert_eq!(rows, want);
         assert_eq!((rejects, forms), (vec!["line 8: expected `key = value`".to_owned()], vec!["ntp.toml of ntpd-rs"]));

@@ -1,6 +1,6 @@
 //! The words of the configurations of ntpd, chronyd and OpenNTPD: whose they are, and which lines nothing else has.
 
-use super::template::holds_template;
+use super::template::{filled, holds_template};
 use crate::model::Daemon;
 use std::net::IpAddr;
 
@@ -116,7 +116,8 @@ pub fn directive(line: &str) -> (&str, &str) {
     });
     let bare = comment.and_then(|(at, _)| bare.get(..at)).unwrap_or(bare).trim_end();
     // A template's passage may follow the word at once: `tinker<% if … %> panic 0<% end %>`.
-    let end = [bare.find(char::is_whitespace), bare.find("<%"), bare.find("{{")].into_iter().flatten().min();
+    let end =
+        [bare.find(char::is_whitespace), bare.find("<%"), bare.find("{{"), bare.find("{%")].into_iter().flatten().min();
     let (keyword, rest) = bare.split_at(end.unwrap_or(bare.len()));
     (keyword, rest.trim_start())
 }
@@ -181,7 +182,7 @@ pub fn sign(line: &str) -> Sign {
     let (keyword, rest) = directive(line);
     let words: Vec<&str> = rest.split_whitespace().take(16).collect();
     if holds_template(line) {
-        return templated(keyword, &words);
+        return templated(keyword, &words).max(as_filled(line));
     }
     let first = words.first().copied().unwrap_or_default();
     let numbers = || !words.is_empty() && words.iter().all(|word| word.parse::<f64>().is_ok());
@@ -195,6 +196,8 @@ pub fn sign(line: &str) -> Sign {
             (true, true) => Sign::Sure,
             (path, _) => may(path && words.len() < 3),
         },
+        // ntpd reads what stands beside its configuration too, and nobody else has the word.
+        "includefile" => may(words.len() == 1),
         _ if is_among(COMMON_PATHS, keyword) => match is_path(first) && words.len() == 1 {
             true if is_times(first) => Sign::Sure,
             path => hint(path),
@@ -275,6 +278,14 @@ fn templated(keyword: &str, words: &[&str]) -> Sign {
         () if may && words.first().is_some_and(|word| word.starts_with(['{', '<'])) => Sign::May,
         () => Sign::Nothing,
     }
+}
+
+/// A line with placeholders where it would be one with an address, number or path in their place: `listen on {{ ip }}`,
+/// `local stratum ${STRATUM}`, `keyfile <%= @keys %>`.
+fn as_filled(line: &str) -> Sign {
+    let signs = ["192.0.2.1", "1", "/x"].map(|value| sign(&filled(line, value)));
+    // What the placeholder holds, it does not say.
+    signs.into_iter().max().unwrap_or_default().min(Sign::May)
 }
 
 /// `server 192.0.2.1`, `pool -4 ntp.example iburst`
