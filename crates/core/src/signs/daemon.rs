@@ -164,9 +164,7 @@ impl Examiner<'_> {
         }
         for host in hosts {
             let inputs = self.scene.inputs_of(&host);
-            let by_port =
-                |text: &str| ["sport", "--sport"].iter().any(|w| text.split_whitespace().any(|word| word == *w));
-            let found = self.rules.nat.drops(&inputs).filter(|(rule, _)| by_port(&rule.text));
+            let found = self.rules.nat.drops(&inputs).filter(|(rule, _)| is_by_source_port(&rule.text));
             // The same rule is listed at every look; the one that counted most is the latest.
             let Some((rule, origin)) = found.max_by_key(|(rule, _)| rule.packets) else { continue };
             let id = self.findings.add(Finding {
@@ -178,6 +176,40 @@ impl Examiner<'_> {
                 recipe: Some("nft list ruleset".into()),
             });
             case.hold("port-rule", true, id);
+        }
+    }
+}
+
+/// Whether a packet filter's rule asks for the source port: `udp sport != 123` (nft), `--sport 123` or
+/// `--source-ports 123,1024:65535` (iptables-save), `udp spt:!123` or `multiport sports 123` (`iptables -L`).
+fn is_by_source_port(rule: &str) -> bool {
+    rule.split_whitespace().any(|word| {
+        let option = word.strip_prefix("--").unwrap_or(word);
+        matches!(option, "sport" | "sports" | "source-port" | "source-ports")
+            || word.starts_with("spt:")
+            || word.starts_with("spts:")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_by_source_port;
+
+    #[test]
+    fn every_filter_s_words_for_a_source_port_are_known() {
+        for rule in [
+            "udp dport 123 udp sport != 123 counter packets 47 bytes 3290 drop",
+            "-A INPUT -p udp -m udp ! --sport 123 --dport 123 -j DROP",
+            "-A INPUT -p udp -m multiport --sports 123,1024:65535 -j DROP",
+            "-A INPUT -p udp -m udp --source-port 1024:65535 -j DROP",
+            "47  3290 DROP  udp  --  *  *  0.0.0.0/0  0.0.0.0/0  udp spt:!123 dpt:123",
+            "DROP  udp  --  anywhere  anywhere  udp spts:1024:65535 dpt:ntp",
+            "DROP  udp  --  anywhere  anywhere  multiport sports 123,1024:65535",
+        ] {
+            assert!(is_by_source_port(rule), "{rule}");
+        }
+        for rule in ["udp dport 123 drop", "DROP  udp  --  0.0.0.0/0  0.0.0.0/0  udp dpt:123", "policy drop"] {
+            assert!(!is_by_source_port(rule), "{rule}");
         }
     }
 }
