@@ -26,7 +26,7 @@ pub(super) const RTCDATA: Form = Form {
 /// `chronyc manual list`.
 pub(super) const MANUAL: Form = Form {
     name: "chronyc manual list",
-    opens: |line| is_manual_header(line) || entry_of(line, ',').is_some(),
+    opens: |line| is_manual_header(line) || is_entry(line),
     block: || each(is_manual, manual),
 };
 
@@ -199,6 +199,11 @@ fn entry_of(line: &str, between: char) -> Option<[&str; 6]> {
     let [count, date, time, ..] = cells;
     let is_entry = integer(count).is_some() && date_time(date, time).is_some() && words.next().is_none();
     is_entry.then_some(cells)
+}
+
+/// An entry of `-c`, with at least one offset: logs of other programs begin with a process and a stamp.
+fn is_entry(line: &str) -> bool {
+    entry_of(line, ',').is_some_and(|cells| cells[3..].iter().any(|offset| number(offset).is_some()))
 }
 
 fn manual(line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Result<(), String> {

@@ -24,27 +24,38 @@ pub struct Envelope {
     /// Cuts a line; `None` where it is not stamped so.
     pub cut: for<'a> fn(&'a str) -> Option<Entry<'a>>,
     /// Whether a line that can be cut so begins such a log, for stamps that others use too.
-    pub begins: fn(&Entry<'_>) -> bool,
+    pub begins: for<'a> fn(&'a str, &Entry<'a>) -> bool,
 }
 
 impl Envelope {
     /// Whether a line begins a log that is stamped so.
     pub fn opens(&self, line: &str) -> bool {
-        (self.cut)(line).is_some_and(|entry| (self.begins)(&entry))
+        (self.cut)(line).is_some_and(|entry| (self.begins)(line, &entry))
     }
 }
 
-/// Whether the line names its program.
-fn is_named(entry: &Entry<'_>) -> bool {
-    !entry.program.is_empty()
+/// Whether the line names its program, or the logger itself speaks, whose words have no colon.
+fn is_named(_: &str, entry: &Entry<'_>) -> bool {
+    const LOGGER: [&str; 3] = ["-- MARK --", "last message repeated ", "syslogd "];
+    !entry.program.is_empty() || LOGGER.iter().any(|words| entry.message.starts_with(words))
 }
 
 /// Whether the line names a program that is known.
-fn is_known(entry: &Entry<'_>) -> bool {
+fn is_known(_: &str, entry: &Entry<'_>) -> bool {
     program(entry.program).is_some()
 }
 
-fn always(_: &Entry<'_>) -> bool {
+/// Whether the line names a program as only syslog does: with its process, or after a host and a stamp with a zone.
+/// Other programs too stamp their logs so, and colons stand in many messages.
+fn is_of_syslog(line: &str, entry: &Entry<'_>) -> bool {
+    let before = line[..line.len() - entry.message.len()].trim_ascii_end();
+    let process = before.strip_suffix(':').unwrap_or(before).strip_suffix(']');
+    let numbered = process.is_some_and(|rest| rest.ends_with(|c: char| c.is_ascii_digit()));
+    let zoned = entry.stamp.text.split_once('T').is_some_and(|(_, time)| time.contains(['+', '-']));
+    numbered || is_known(line, entry) || zoned && !entry.host.is_empty()
+}
+
+fn always(_: &str, _: &Entry<'_>) -> bool {
     true
 }
 
@@ -53,8 +64,8 @@ fn always(_: &Entry<'_>) -> bool {
 pub const SYSLOG: Envelope = Envelope { cut: cut_syslog, begins: is_named };
 
 fn cut_syslog(line: &str) -> Option<Entry<'_>> {
-    // A month that is a number is filled up with a blank.
-    let bare = without_priority(line).trim_ascii_start();
+    // A month that is a number is filled up with a blank; a crash leaves zeros before the next line.
+    let bare = without_priority(line.trim_start_matches('\0')).trim_ascii_start();
     let (stamp, rest) = stamp::month_first(bare)?;
     // `[1795339513.123]`, which logread -t adds.
     let rest = match rest.strip_prefix('[').and_then(|inner| inner.split_once("] ")) {
@@ -94,7 +105,7 @@ fn cut_5424(line: &str) -> Option<Entry<'_>> {
 }
 
 /// ISO 8601 with host and program: rsyslog, journalctl -o short-iso; without a host: NTPsec's own log.
-pub const ISO: Envelope = Envelope { cut: cut_iso, begins: is_named };
+pub const ISO: Envelope = Envelope { cut: cut_iso, begins: is_of_syslog };
 
 fn cut_iso(line: &str) -> Option<Entry<'_>> {
     let (stamp, rest) = stamp::iso(without_priority(line))?;
@@ -102,7 +113,7 @@ fn cut_iso(line: &str) -> Option<Entry<'_>> {
     // chronyd stamps with `Z` and whole seconds, and names no program: its messages hold colons, but no process.
     let could_be_chronyd = stamp.text.len() == 20 && stamp.text.ends_with('Z');
     let process = rest.split(": ").next().is_some_and(|before| before.ends_with(']'));
-    (is_named(&entry) && (!could_be_chronyd || process || is_known(&entry))).then_some(entry)
+    (!entry.program.is_empty() && (!could_be_chronyd || process || is_known(line, &entry))).then_some(entry)
 }
 
 /// `Sun 2026-11-22 09:25:13 UTC host ntpd[123]: …`: journalctl -o short-full and with-unit.
@@ -122,8 +133,17 @@ fn cut_own(line: &str) -> Option<Entry<'_>> {
     Some(Entry { stamp, host: "", program, message })
 }
 
+/// `ntpd: time set +0.123456s`: what `ntpd -q` prints of the one time that it set the clock.
+pub const ONCE: Envelope = Envelope { cut: cut_once, begins: always };
+
+fn cut_once(line: &str) -> Option<Entry<'_>> {
+    let message = line.strip_prefix("ntpd: ")?;
+    let says = ["time set ", "time slew ", "no servers found"].iter().any(|begin| message.starts_with(begin));
+    says.then_some(Entry { stamp: Stamp::NONE, host: "", program: "ntpd", message })
+}
+
 /// `2026-11-22T09:23:48Z Selected source …`: chronyd's own log, and what it prints in the foreground.
-pub const CHRONYD: Envelope = Envelope { cut: cut_chronyd, begins: |entry| chronyd::says(entry.message) };
+pub const CHRONYD: Envelope = Envelope { cut: cut_chronyd, begins: |_, entry| chronyd::says(entry.message) };
 
 fn cut_chronyd(line: &str) -> Option<Entry<'_>> {
     let (stamp, message) = stamp::iso(line)?;
@@ -159,7 +179,13 @@ fn cut_dmesg(line: &str) -> Option<Entry<'_>> {
     let stamp = if since_boot.split_once('.').is_some_and(|(s, f)| is_digits(s) && f.len() == 6 && is_digits(f)) {
         Stamp::NONE
     } else {
-        stamp::month_first(inside).filter(|(stamp, rest)| rest.is_empty() && stamp.text.len() > 20)?.0
+        // Apache's errors are stamped so too, with a fraction, or with a level in brackets.
+        let level = ["[error]", "[warn]", "[notice]", "[info]", "[debug]", "[crit]", "[client "];
+        let whole = |stamp: &Stamp<'_>| stamp.text.len() > 20 && !stamp.text.contains('.');
+        if level.iter().any(|level| message.starts_with(level)) {
+            return None;
+        }
+        stamp::month_first(inside).filter(|(stamp, rest)| rest.is_empty() && whole(stamp))?.0
     };
     // A host before the program, or a program before its message, tell a journal from the kernel's own buffer.
     let entry = host_and_tag(stamp, message);
@@ -186,7 +212,7 @@ fn cut_linuxptp(line: &str) -> Option<Entry<'_>> {
 
 /// Lines of a container: `2026-11-22T09:25:13.123456789Z stdout F …` (CRI), `2026-11-22T09:25:13.123456789Z …`
 /// (docker logs -t), `ntp-1  | …` (compose), before what a daemon prints in the foreground.
-pub const CONTAINER: Envelope = Envelope { cut: cut_container, begins: |entry| entry.program != UNREADABLE };
+pub const CONTAINER: Envelope = Envelope { cut: cut_container, begins: |_, entry| entry.program != UNREADABLE };
 
 /// The program of a container's line that is somebody else's.
 const UNREADABLE: &str = "?";
@@ -216,8 +242,8 @@ fn is_container(name: &str) -> bool {
 /// What a daemon prints in the foreground, where its output is stamped once more.
 pub fn foreground(line: &str) -> Option<Entry<'_>> {
     let own = [&OWN, &CHRONYD, &NTPD_RS, &LINUXPTP, &ISO].into_iter();
-    let mut known = own.filter_map(|envelope| (envelope.cut)(line).filter(|entry| (envelope.begins)(entry)));
-    known.find(is_known)
+    let mut known = own.filter_map(|envelope| (envelope.cut)(line).filter(|entry| (envelope.begins)(line, entry)));
+    known.find(|entry| is_known(line, entry))
 }
 
 /// Removes `<30>`.
@@ -243,7 +269,7 @@ fn host_and_tag<'a>(stamp: Stamp<'a>, rest: &'a str) -> Entry<'a> {
     let (host, after) = match first {
         _ if is_facility(first) => ("", after),
         _ => match after.split_once(' ') {
-            Some((word, rest)) if is_facility(word) => (first, rest),
+            Some((word, rest)) if is_facility(word) || is_level(word) && tag(rest).is_some() => (first, rest),
             _ => (first, after),
         },
     };
@@ -269,7 +295,12 @@ fn is_facility(word: &str) -> bool {
     at + 1 < word.len() && FACILITIES.contains(&word[..at].trim_start_matches('<'))
 }
 
-/// `ntpd[123]: …`, `kernel: …`: the program without its folder, and its message.
+/// The level after the host, as SONiC's switches put it.
+fn is_level(word: &str) -> bool {
+    matches!(word, "EMERG" | "ALERT" | "CRIT" | "ERR" | "WARNING" | "NOTICE" | "INFO" | "DEBUG")
+}
+
+/// `ntpd[123]: …`, `kernel: …`: the program without its folder or container (`ntp#ntpd`), and its message.
 fn tag(text: &str) -> Option<(&str, &str)> {
     let bytes = text.as_bytes();
     let end = bytes.iter().position(|b| matches!(b, b' ' | b':' | b'['))?;
@@ -284,7 +315,7 @@ fn tag(text: &str) -> Option<(&str, &str)> {
         b':' => text[end + 1..].strip_prefix(' ').or_else(|| (end + 1 == text.len()).then_some(""))?,
         _ => return None,
     };
-    (!name.is_empty()).then(|| (name.rsplit('/').next().unwrap_or(name), message.trim_ascii_start()))
+    (!name.is_empty()).then(|| (name.rsplit(['/', '#']).next().unwrap_or(name), message.trim_ascii_start()))
 }
 
 fn is_digits(text: &str) -> bool {
@@ -294,5 +325,7 @@ fn is_digits(text: &str) -> bool {
 /// Whether a line of a journal or syslog is no entry: a banner of journalctl, or the rest of a message in many lines.
 pub fn is_banner(line: &str) -> bool {
     line.starts_with("-- ") && line.len() > 6
+        // What `journalctl -x` explains.
+        || line.starts_with("\u{2591}\u{2591}")
         || line.starts_with([' ', '\t']) && !is_clock(line.trim_start().as_bytes())
 }

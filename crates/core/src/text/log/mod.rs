@@ -16,7 +16,7 @@ mod unit;
 
 use super::{Block, Form, Line, Taken};
 use crate::model::{At, Event, Happening, Message, Row, What};
-use envelope::{CHRONYD, CONTAINER, DMESG, Entry, Envelope, FULL, ISO, LINUXPTP, NTPD_RS, OWN, RFC5424, SYSLOG};
+use envelope::{CHRONYD, CONTAINER, DMESG, Entry, Envelope, FULL, ISO, LINUXPTP, NTPD_RS, ONCE, OWN, RFC5424, SYSLOG};
 use meaning::Program;
 use std::net::IpAddr;
 
@@ -33,6 +33,7 @@ pub const FORMS: &[Form] = &[
     Form { name: "log of chronyd", opens: |line| CHRONYD.opens(line), block: || Box::new(Log(&CHRONYD)) },
     Form { name: "log of ntpd-rs", opens: |line| NTPD_RS.opens(line), block: || Box::new(Log(&NTPD_RS)) },
     Form { name: "log of ntpd", opens: |line| OWN.opens(line), block: || Box::new(Log(&OWN)) },
+    Form { name: "ntpd -q", opens: |line| ONCE.opens(line), block: || Box::new(Log(&ONCE)) },
     Form { name: "log of linuxptp", opens: |line| LINUXPTP.opens(line), block: || Box::new(Log(&LINUXPTP)) },
     Form { name: "syslog (ISO stamps)", opens: |line| ISO.opens(line), block: || Box::new(Log(&ISO)) },
     Form { name: "journalctl -o short-full", opens: |line| FULL.opens(line), block: || Box::new(Log(&FULL)) },
