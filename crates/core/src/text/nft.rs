@@ -7,18 +7,41 @@ use crate::model::{Action, Event, FilterRule, Row, What};
 /// What this module reads.
 pub const FORMS: &[Form] = &[RULESET];
 
-/// `nft list ruleset`, `nft list table …`, with or without `-a`.
+/// `nft list ruleset`, `nft list table …`, with or without `-a`, and the files that `nft -f` reads.
 const RULESET: Form = Form { name: "nft list ruleset", opens, block: || Box::new(Ruleset::default()) };
 
 const FAMILIES: [&str; 6] = ["ip", "ip6", "inet", "arp", "bridge", "netdev"];
 
-/// `table ip nat {`
 fn opens(line: &str) -> bool {
+    opens_table(line) || is_command(line)
+}
+
+/// `table ip nat {`
+fn opens_table(line: &str) -> bool {
     let mut words = line.split_whitespace();
     words.next() == Some("table")
         && words.next().is_some_and(|family| FAMILIES.contains(&family))
         && words.next().is_some_and(|name| name != "{")
         && words.next().is_some_and(|word| word.starts_with('{'))
+}
+
+/// `table nat {`, whose family is `ip`, as nobody says who does not mean it: other languages have such lines.
+fn is_plain_table(line: &str) -> bool {
+    matches!(line.split_whitespace().collect::<Vec<_>>()[..], ["table", _, "{"])
+}
+
+/// What files say outside of tables: `flush ruleset`, `define lan = eth1`, `table inet filter`, `delete table …`,
+/// `add rule inet filter input udp dport 123 drop`.
+fn is_command(line: &str) -> bool {
+    let words: Vec<&str> = line.split_whitespace().take(4).collect();
+    match words[..] {
+        ["flush", "ruleset", ..] | ["define", _, "=", ..] => true,
+        ["table", family, _] => FAMILIES.contains(&family),
+        ["add" | "insert" | "create" | "delete" | "destroy" | "flush", object, family, _] => {
+            matches!(object, "table" | "chain" | "rule" | "set" | "map" | "element") && FAMILIES.contains(&family)
+        }
+        _ => false,
+    }
 }
 
 #[derive(Default)]
@@ -28,14 +51,29 @@ struct Ruleset {
     in_chain: bool,
     /// Of the chain; empty where it hangs on none and is only jumped to.
     hook: String,
+    /// Chains that were added by commands, with their hooks.
+    added: Vec<(String, String)>,
+    /// Whether a table was met: `define` is a word of other languages too.
+    sure: bool,
 }
+
+/// More chains than these are added by no file that people write.
+const MOST_CHAINS: usize = 256;
 
 impl Block for Ruleset {
     fn line(&mut self, line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
         let text = line.text.trim_start();
-        if self.depth == 0 && !opens(text) {
-            return Taken::No;
+        if self.depth == 0 && !opens_table(text) {
+            if text.is_empty() || text.starts_with('#') {
+                return Taken::Yes;
+            }
+            let known = is_command(text) || is_plain_table(text) || text.starts_with("include \"");
+            if !known {
+                return Taken::No;
+            }
+            self.command(line, text, rows);
         }
+        self.sure |= self.depth == 0 && (opens_table(text) || is_plain_table(text));
         let before = self.depth;
         self.depth = braces(text, before);
         let mut words = words(text);
@@ -43,10 +81,12 @@ impl Block for Ruleset {
             Some("chain") if before == 1 => {
                 self.in_chain = true;
                 self.hook.clear();
+                // All of it on one line: `chain input { type filter hook input priority 0; policy drop; }`.
+                self.hook.push_str(hook(text));
+                self.policy(line, text, rows);
             }
             Some("type") if before == 2 && self.in_chain => {
-                let hook = words.skip_while(|word| *word != "hook").nth(1);
-                self.hook.push_str(hook.unwrap_or_default());
+                self.hook.push_str(hook(text));
                 self.policy(line, text, rows);
             }
             // Files written by hand have it on a line of its own.
@@ -62,9 +102,40 @@ impl Block for Ruleset {
         self.in_chain &= self.depth >= 2;
         Taken::Yes
     }
+
+    fn sure(&self) -> bool {
+        self.sure
+    }
+}
+
+/// The hook that a chain hangs on, by its `type filter hook input priority 0;`.
+fn hook(text: &str) -> &str {
+    text.split_whitespace().skip_while(|word| *word != "hook").nth(1).unwrap_or_default()
 }
 
 impl Ruleset {
+    /// A command that adds a chain or a rule to a table.
+    fn command(&mut self, line: Line<'_>, text: &str, rows: &mut dyn FnMut(Row<'_>)) {
+        let words: Vec<&str> = text.split_whitespace().take(6).collect();
+        let ["add" | "insert" | "create", object, _, _, chain, ..] = words[..] else { return };
+        self.sure = true;
+        match object {
+            "chain" if self.added.len() < MOST_CHAINS => {
+                self.added.push((chain.to_owned(), hook(text).to_owned()));
+                self.hook.clear();
+                self.hook.push_str(hook(text));
+                self.policy(line, text, rows);
+            }
+            "rule" => {
+                let Some(action) = action(text) else { return };
+                let hook = self.added.iter().rfind(|(name, _)| name == chain).map_or("", |(_, hook)| hook);
+                let rule = FilterRule { hook, text, action, packets: packets(text) };
+                rows(Row::Event(Event { at: line.at, what: What::Rule(rule) }));
+            }
+            _ => {}
+        }
+    }
+
     /// What no rule accepts is dropped too, where that is the chain's policy.
     fn policy(&self, line: Line<'_>, text: &str, rows: &mut dyn FnMut(Row<'_>)) {
         if text.contains("policy drop") {
@@ -145,10 +216,10 @@ fn may_meet_ntp(matches: &[&str]) -> bool {
     // A set is one word: `{ 53, 123 }`; a named one may hold any.
     let holds = |given: &[&str]| match given {
         ["!=", ..] => true,
-        [set, ..] if set.starts_with('@') => true,
+        [set, ..] if set.starts_with(['@', '$']) => true,
         [given, ..] => {
             let given = given.trim_matches(['{', '}', ' ']);
-            given.split(',').any(|part| rule::may_be_ntps(part.trim()))
+            given.split(',').any(|part| part.trim().starts_with('$') || rule::may_be_ntps(part.trim()))
         }
         [] => true,
     };
@@ -213,5 +284,26 @@ mod tests {
             assert_eq!(action(drop), Some(Action::Drop), "{drop}");
         }
         assert_eq!(packets("counter name \"ntp\" drop"), None);
+    }
+
+    #[test]
+    fn files_have_commands_and_variables_around_their_tables() {
+        let text = "#!/usr/sbin/nft -f\nflush ruleset\ndefine lan = { eth1,\n  eth2 }\ninclude \"/etc/nftables.d/*.nft\"\n\
+                    table inet f\ndelete table inet f\ntable inet f {\n\
+                    \tchain a { type filter hook input priority 0; policy drop; }\n\
+                    \tchain b {\n\t\tudp dport $ports drop\n\t}\n}\n\
+                    add chain inet f out { type filter hook output priority 0; }\nadd rule inet f out udp sport 123 drop\n\
+                    table nat {\n\tchain post {\n\t\ttype nat hook postrouting priority 100;\n\t\tmasquerade\n\t}\n}\n";
+        let want = [
+            "rule subject=input name=drop text=chain a { type filter hook input priority 0; policy drop; }",
+            "rule name=drop text=udp dport $ports drop",
+            "rule subject=output name=drop text=add rule inet f out udp sport 123 drop",
+            "rule subject=postrouting name=translate_source text=masquerade",
+        ];
+        let (rows, rejects, forms) = read(text);
+        assert_eq!(rows, want);
+        assert_eq!(forms, ["nft list ruleset"]);
+        assert_eq!(rejects, [""; 0]);
+        assert_eq!(read("define x = 1\nend\n").2, [""; 0]);
     }
 }

@@ -2,6 +2,7 @@
 //! passed over, and a directive that holds a placeholder is still a directive.
 
 use super::super::{Block, Form, Line, Taken, is_template};
+use super::directives::Directives;
 use crate::model::Row;
 
 /// How a passage in a template's own language begins and ends.
@@ -10,28 +11,43 @@ const MARKS: [(&str, &str); 5] = [("{{", "}}"), ("{%", "%}"), ("{#", "#}"), ("<%
 /// More lines than these are no passage: its end is missing.
 const MOST_LINES: u32 = 100;
 
-/// A passage that goes on over lines, before the first directive.
+/// Lines of a template's own language before the first directive, which may stand in their blocks, indented.
 pub const TEMPLATE: Form = Form {
-    name: "template",
-    opens: |line| is_template(line.trim_start()) && left_open(line).is_some(),
+    name: "ntp.conf or chrony.conf",
+    opens: |line| is_template(line.trim_start()),
     block: || Box::new(Heading::default()),
 };
 
-/// Such a passage; what it is a template of, the lines after it say.
+/// Those lines, up to a directive at the left, which says itself whose it is.
 #[derive(Default)]
-struct Heading(Passage);
+struct Heading {
+    directives: Directives,
+    passage: Passage,
+    /// Whether a directive was met, indented.
+    met: bool,
+}
 
 impl Block for Heading {
-    fn line(&mut self, line: Line<'_>, _: &mut dyn FnMut(Row<'_>)) -> Taken {
-        if self.0.goes_on(line.text) {
-            return Taken::Yes;
+    fn line(&mut self, line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
+        let goes_on = self.passage.goes_on(line.text);
+        if !goes_on {
+            self.passage.begin(line.text);
         }
-        self.0.begin(line.text);
-        if self.0.end.is_some() { Taken::Yes } else { Taken::No }
+        let bare = line.text.trim_start();
+        let directive = !goes_on && !bare.is_empty() && !bare.starts_with('#') && !is_template(bare);
+        if directive && !self.met && bare.len() == line.text.len() {
+            return Taken::No;
+        }
+        self.met |= directive;
+        self.directives.line(line, rows)
     }
 
     fn sure(&self) -> bool {
-        false
+        self.directives.sure()
+    }
+
+    fn end(&mut self, rows: &mut dyn FnMut(Row<'_>)) {
+        self.directives.end(rows);
     }
 }
 
@@ -130,6 +146,12 @@ mod tests {
         let (rows, rejects, forms) = read(text);
         assert_eq!((rows.len(), rejects.len(), forms), (2, 0, vec!["ntp.conf"]));
         assert_eq!(read("{% set a = [\n 1\n] %}\nnobody's\n").1, ["line 4: no reader knows this line"]);
+        let indented = "{% for s in servers %}\n  server {{ s.name }} iburst\n{% endfor %}\n";
+        assert_eq!(read(indented).0, ["directive who=ntpd name=server text={{ s.name }} iburst"]);
+        for other in ["  server {{ name }} {{ ip }}:80 check", "  server {{ ip }}:{{ port }};", "user {{ user }};"] {
+            let text = format!("{{% for s in servers %}}\n{other}\n{{% endfor %}}\n");
+            assert_eq!((read(&text).0.len(), read(&text).2.len()), (0, 0), "{other}");
+        }
         let endless = format!("{{% set a = [\n{}", "x\n".repeat(150));
         assert_eq!(read(&endless).1.len(), 50);
     }

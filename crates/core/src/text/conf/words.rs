@@ -272,10 +272,16 @@ fn templated(keyword: &str, words: &[&str]) -> Sign {
     let option = |word: &&str| is_among(SOURCE_OPTIONS, word) && !is_among(COMMON_OPTIONS, word);
     let own = [PATHS, NUMBERS, "restrict fudge filegen statistics tinker servers constraint constraints"];
     let may = matches!(keyword, "server" | "pool" | "peer");
+    // `server {{ ip }}:{{ port }};` and `server {{ name }} {{ ip }}:80 check` are of others.
+    let whole = words.join(" ");
+    let plain = !whole.ends_with([';', '{'])
+        && filled(&whole, "")
+            .split(' ')
+            .all(|word| word.is_empty() || is_any_option(word) || word.bytes().all(|b| b.is_ascii_digit()));
     match () {
         () if may && words.iter().any(option) => Sign::Sure,
         () if own.iter().any(|list| is_among(list, keyword)) => Sign::Sure,
-        () if may && words.first().is_some_and(|word| word.starts_with(['{', '<'])) => Sign::May,
+        () if may && words.first().is_some_and(|word| word.starts_with(['{', '<'])) && plain => Sign::May,
         () => Sign::Nothing,
     }
 }
@@ -299,21 +305,24 @@ fn source(words: &[&str]) -> Sign {
     if name.starts_with("127.127.") && is_address(name) {
         return Sign::Sure;
     }
-    let named = name.contains('.') && is_name(name) && !name.ends_with('.') || is_address(name);
+    // A port after a name is of others.
+    let named = name.contains('.') && !name.contains(':') && is_name(name) && !name.ends_with('.') || is_address(name);
     // Options that are words, or a word and its value: numbers, key types, `true`.
-    let lists = [SOURCE_OPTIONS, NTPD_OPTIONS, CHRONY_OPTIONS, OPENNTPD_OPTIONS];
-    let is_option = |word: &str| lists.iter().any(|list| is_among(list, word));
-    let plain = options.iter().all(|word| is_option(word) || word.bytes().any(|b| b.is_ascii_digit()));
-    let own = options.iter().any(|word| is_option(word) && !is_among(COMMON_OPTIONS, word));
+    let plain = options.iter().all(|word| is_any_option(word) || word.bytes().any(|b| b.is_ascii_digit()));
+    let own = options.iter().any(|word| is_any_option(word) && !is_among(COMMON_OPTIONS, word));
     match () {
         () if !is_name(name) || !plain => Sign::Nothing,
         // A name without dots is a word of prose but for what follows it.
         () if own => Sign::Sure,
         () if !named => Sign::Nothing,
         () if flag || is_times(name) => Sign::Sure,
-        () if options.is_empty() || options.iter().any(|word| is_option(word)) => Sign::May,
+        () if options.is_empty() || options.iter().any(|word| is_any_option(word)) => Sign::May,
         () => Sign::Nothing,
     }
+}
+
+fn is_any_option(word: &str) -> bool {
+    [SOURCE_OPTIONS, NTPD_OPTIONS, CHRONY_OPTIONS, OPENNTPD_OPTIONS].iter().any(|list| is_among(list, word))
 }
 
 /// What follows `restrict`: a whom, a mask, and flags.

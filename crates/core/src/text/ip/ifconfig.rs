@@ -10,10 +10,8 @@ pub const IFCONFIG: Form =
 
 /// `eth0: flags=4163<UP,…>  mtu 1500`, or before net-tools 2: `eth0      Link encap:Ethernet  HWaddr …`.
 fn heading(line: &str) -> Option<&str> {
-    if line.starts_with([' ', '\t']) {
-        return None;
-    }
-    let (name, rest) = line.split_once(char::is_whitespace)?;
+    // Pasted into other text, all of it is indented.
+    let (name, rest) = line.trim_start().split_once(char::is_whitespace)?;
     let rest = rest.trim_start();
     let new = rest.starts_with("flags=") && rest.contains('<');
     (new && name.ends_with(':') || rest.starts_with("Link encap:")).then(|| name.strip_suffix(':').unwrap_or(name))

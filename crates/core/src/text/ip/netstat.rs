@@ -8,7 +8,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// The routes by their table's title.
 pub const ROUTES: Form = Form {
     name: "netstat -rn",
-    opens: |line| TITLES.contains(&line) || line.starts_with("Destination") && Columns::of(line).is_some(),
+    opens: |line| {
+        let line = line.trim_start();
+        TITLES.contains(&line) || line.starts_with("Destination") && Columns::of(line).is_some()
+    },
     block: || Box::new(Routes::default()),
 };
 

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// `ip route`, of the main table or of all.
 pub const ROUTES: Form = Form {
     name: "ip route",
-    opens: |line| matches!(route(line), Some(Ok(_))) || leads_on(line),
+    opens: |line| matches!(route(line.trim_start()), Some(Ok(_))) || leads_on(line),
     block: || Box::new(Routes::default()),
 };
 

@@ -10,6 +10,7 @@ pub const SAVE: Form = Form { name: "iptables-save", opens, block: || Box::new(S
 const TABLES: [&str; 5] = ["*filter", "*nat", "*mangle", "*raw", "*security"];
 
 fn opens(line: &str) -> bool {
+    let line = line.trim_start();
     TABLES.contains(&line)
         || policy(line).is_some()
         || counters(line).is_some_and(|(_, rule)| {
@@ -44,7 +45,7 @@ struct Save;
 
 impl Block for Save {
     fn line(&mut self, line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
-        let text = line.text;
+        let text = line.text.trim_start();
         if text.is_empty()
             || text.starts_with('#')
             || TABLES.contains(&text)
