@@ -231,6 +231,10 @@ fn prose_and_other_formats_open_no_log() {
         "2026-11-22T09:25:13Z,1,2",
         "61366 33913.579 0.0.0.0 c01d 0d kern kernel time sync enabled",
         "09:25:13.123456 IP 192.0.2.1.123 > 192.0.2.2.123: NTPv4, Client, length 48",
+        "2026-11-22 09:25:13,123 - step.py[DEBUG]: Running module ntp",
+        "2026-11-22T09:25:13.123456789Z container exec_create: /bin/sh (name=ntp)",
+        "[Sun Nov 22 09:25:13 2026] [notice] Apache/2.2 configured -- resuming normal operations",
+        "[Sun Nov 22 09:25:13.123456 2026] [core:notice] [pid 1] AH00094: Command line",
         "[Unit]",
         "[1] something",
         "{\"a\":1}",
@@ -239,4 +243,11 @@ fn prose_and_other_formats_open_no_log() {
         let logs: Vec<_> = forms.iter().filter(|form| super::FORMS.iter().any(|ours| ours.name == **form)).collect();
         assert!(logs.is_empty(), "{line}: {logs:?}");
     }
+}
+
+#[test]
+fn zeros_before_a_line_are_what_a_crash_left() {
+    let (rows, rejects, _) = read("\0\0\0Nov 22 09:25:13 gate ntpd[1]: time reset +0.250000 s\n");
+    let want = "host=gate time=2026-11-22T09:25:13Z message who=ntpd name=step value=0.25 text=time reset +0.250000 s";
+    assert_eq!((rows, rejects.len()), (vec![want.to_owned()], 0));
 }
