@@ -55,7 +55,8 @@ impl Block for Sockets {
         if self.others {
             let first = words[0];
             let number = first.bytes().all(|b| b.is_ascii_hexdigit());
-            let header = ["Proto", "Address", "id", "unit", "kctlref"].iter().any(|word| first.starts_with(word));
+            let header =
+                ["Proto", "Address", "id", "unit", "kctlref", "pcb"].iter().any(|word| first.starts_with(word));
             let kernel = first.starts_with("kctl") || first.starts_with("kevt");
             return if number || header || kernel || is_other(first) { Taken::Yes } else { Taken::No };
         }
