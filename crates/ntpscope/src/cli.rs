@@ -104,6 +104,20 @@ pub enum RowFormat {
     Parquet,
 }
 
+impl RowFormat {
+    /// The only table that has a place in this format.
+    pub fn table(self) -> Option<Table> {
+        match self {
+            RowFormat::Json | RowFormat::Csv => None,
+            #[cfg(feature = "parquet")]
+            RowFormat::Parquet => None,
+            RowFormat::Loopstats => Some(Table::Clock),
+            RowFormat::Peerstats => Some(Table::Peer),
+            RowFormat::Rawstats | RowFormat::Pcapng => Some(Table::Packet),
+        }
+    }
+}
+
 /// The kinds of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum TableName {

@@ -226,7 +226,9 @@ fn unix_ns(text: &str) -> Option<i64> {
         return whole.checked_mul(sign * 1_000_000);
     }
     // Small doubles of JSON have exponents; their nanoseconds are what counts.
-    let ns = nanoseconds(digits).or_else(|| number(digits).map(|s| (s * SECOND as f64) as i64))?;
+    // What is no time at all, such as two that were written over each other, is beyond every clock.
+    let seconds = |digits| number(digits).filter(|seconds| *seconds < (i64::MAX / SECOND) as f64);
+    let ns = nanoseconds(digits).or_else(|| seconds(digits).map(|s| (s * SECOND as f64) as i64))?;
     Some(sign * ns)
 }
 
@@ -449,5 +451,9 @@ mod tests {
         let row = "1795340180.0\tC1\t192.0.2.1\t123\t192.0.2.2\t123\t4\t3\t2\t64.0";
         assert_eq!(read(row).1, ["line 1: no reader knows this line"]);
         assert_eq!(read(&format!("{HEADER}{FIELDS}{row}")).1, ["line 7: a row of 10 columns, where #fields has 19"]);
+        // Two writers of one file.
+        let rest = "\t0.0\t0.0\t0.0\t-\t0.0\t0.0\t0.0\t11.0\t0";
+        let reason = ["line 7: an NTP message whose ts can't be right"];
+        assert_eq!(read(&format!("{HEADER}{FIELDS}17{row}{rest}")).1, reason);
     }
 }

@@ -25,6 +25,9 @@ const PIECE: usize = 1 << 16;
 /// Prints rows, rejects, or a summary.
 pub fn run(args: &Rows) -> anyhow::Result<ExitCode> {
     let evidence = Evidence::gather(&args.path, &args.host);
+    if let Some(path) = args.output.as_deref().filter(|path| evidence.holds(path)) {
+        bail!("{} is evidence: it would be overwritten before it is read", path.display());
+    }
     let mut out = output(args.output.as_deref())?;
     #[cfg(feature = "parquet")]
     if args.format == RowFormat::Parquet {
@@ -77,8 +80,12 @@ fn parquet(evidence: &Evidence, args: &Rows, out: Box<dyn Write + Send>) -> anyh
 }
 
 fn rows(evidence: &Evidence, args: &Rows, out: &mut dyn Write) -> anyhow::Result<Scene> {
-    let table = args.table.map(Table::from);
-    let mut writer = Writer { format: args.format, piece: Vec::new(), text: String::new(), capture: None };
+    let chosen = args.table.map(Table::from);
+    let table = chosen.or(args.format.table());
+    let (mut piece, capture) = (Vec::new(), args.format == RowFormat::Pcapng);
+    // Its header is written also where no packet follows.
+    let capture = capture.then(|| Pcapng::new(&mut piece));
+    let mut writer = Writer { format: args.format, piece, text: String::new(), capture };
     if args.format == RowFormat::Csv {
         csv_header(one_table(table)?, &mut writer.text);
     }
@@ -103,7 +110,9 @@ fn rows(evidence: &Evidence, args: &Rows, out: &mut dyn Write) -> anyhow::Result
     wrote?;
     writer.drain(0, out)?;
     if unfit > 0 {
-        eprintln!("{unfit} rows have no place in this format: --format json has one for nearly all");
+        eprintln!(
+            "{unfit} rows lack what this format needs, and were not written: --format json has all that is known"
+        );
     }
     Ok(scene)
 }
@@ -114,7 +123,7 @@ struct Writer {
     /// What waits to be written: text, or the bytes of a capture.
     text: String,
     piece: Vec<u8>,
-    /// Begun with the first packet.
+    /// Where a capture is written.
     capture: Option<Pcapng>,
 }
 
@@ -129,8 +138,8 @@ impl Writer {
             (RowFormat::Peerstats, Row::Peer(peer)) => return statsdir::peerstats(peer, &mut self.text),
             (RowFormat::Rawstats, Row::Packet(packet)) => return statsdir::rawstats(packet, &mut self.text),
             (RowFormat::Pcapng, Row::Packet(packet)) => {
-                let capture = self.capture.get_or_insert_with(|| Pcapng::new(&mut self.piece));
-                return capture.row(&input.name, packet, &mut self.piece);
+                let piece = &mut self.piece;
+                return self.capture.as_mut().is_some_and(|capture| capture.row(&input.name, packet, piece));
             }
             _ => return false,
         }
@@ -138,8 +147,8 @@ impl Writer {
     }
 
     fn packet(&mut self, interface: &str, packet: &Packet) -> bool {
-        let capture = self.capture.get_or_insert_with(|| Pcapng::new(&mut self.piece));
-        capture.packet(interface, packet, &mut self.piece)
+        let piece = &mut self.piece;
+        self.capture.as_mut().is_some_and(|capture| capture.packet(interface, packet, piece))
     }
 
     /// Writes what waits, if it is more than `most` bytes.

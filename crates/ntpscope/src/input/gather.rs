@@ -87,6 +87,13 @@ impl Evidence {
         evidence
     }
 
+    /// Whether a file is one of those that are read, under whatever name.
+    pub fn holds(&self, path: &Path) -> bool {
+        let same = |path: &Path| std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()));
+        let this = same(path);
+        this.is_some() && self.sources.iter().any(|(source, _)| same(&source.path) == this)
+    }
+
     /// The bytes of the sources of these files.
     pub fn size_of(&self, wanted: impl Fn(&File) -> bool) -> u64 {
         let wanted = |files: &Range<usize>| self.files[files.clone()].iter().any(&wanted);

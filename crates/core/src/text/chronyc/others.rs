@@ -201,9 +201,9 @@ fn entry_of(line: &str, between: char) -> Option<[&str; 6]> {
     is_entry.then_some(cells)
 }
 
-/// An entry of `-c`, with at least one offset: logs of other programs begin with a process and a stamp.
+/// An entry of `-c`, with its offset: logs and packets of other programs begin with a number and a stamp too.
 fn is_entry(line: &str) -> bool {
-    entry_of(line, ',').is_some_and(|cells| cells[3..].iter().any(|offset| number(offset).is_some()))
+    line.contains(',') && entry_of(line, ',').is_some_and(|[.., offset, _]| number(offset).is_some())
 }
 
 fn manual(line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Result<(), String> {

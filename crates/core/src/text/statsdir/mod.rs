@@ -120,7 +120,8 @@ impl Kind {
 }
 
 fn opens(text: &str, kind: &Kind) -> bool {
-    // Nearly every other line fails at its first byte.
+    // Nearly every other line fails at its first byte; a text that quotes rows may have moved them to the right.
+    let text = text.trim_start_matches([' ', '\t']);
     if !text.starts_with(|c: char| c.is_ascii_digit() || c == '\0') {
         return false;
     }
@@ -141,7 +142,11 @@ struct Rows {
 impl Block for Rows {
     fn line(&mut self, line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
         // A crash leaves zeros where the file had grown but nothing was written; what follows them is whole.
-        let text = if line.text.starts_with('\0') { line.text.trim_start_matches('\0') } else { line.text };
+        let text = match line.text.as_bytes().first() {
+            Some(b'\0') => line.text.trim_start_matches('\0'),
+            Some(b' ' | b'\t') => line.text.trim_start_matches([' ', '\t']),
+            _ => line.text,
+        };
         let Some(fields) = Fields::of(Line { text, ..line }) else {
             return no_row(line.text);
         };
@@ -149,6 +154,13 @@ impl Block for Rows {
             return Taken::No;
         }
         if (self.kind.read)(fields.clone(), &mut self.before, rows).is_some() {
+            return Taken::Yes;
+        }
+        // A daemon that was started in another locale prints decimal commas.
+        if let Some(text) = with_points(text)
+            && let Some(fields) = Fields::of(Line { text: &text, ..line })
+            && (self.kind.read)(fields, &mut self.before, rows).is_some()
+        {
             return Taken::Yes;
         }
         // With all its columns it would be the block's: it was cut, and no other kind has it.
@@ -201,9 +213,7 @@ fn no_row(text: &str) -> Taken {
 /// Why a row with a good stamp can't be read.
 fn why_broken(kind: &Kind, text: &str) -> String {
     let name = kind.name;
-    if with_points(text).is_some() {
-        format!("among {name} rows, one with decimal commas, of a daemon that was started in another locale")
-    } else if text.contains('\0') {
+    if text.contains('\0') {
         format!("among {name} rows, one with zero bytes in it, as a crash leaves them")
     } else if text.match_indices(' ').skip(1).any(|(at, _)| is_stamp(text.as_bytes(), at)) {
         format!("among {name} rows, one that was cut, and another on the same line")

@@ -88,15 +88,23 @@ fn what_a_crash_or_a_locale_leaves_is_told() {
     assert_eq!(
         said,
         [
-            "line 2: among loopstats rows, one with decimal commas, of a daemon that was started in another locale",
             "line 3: among loopstats rows, one that was cut, and another on the same line",
             "line 4: zero bytes, as a crash leaves them where a row was to be",
             "line 6: among loopstats rows, one with zero bytes in it, as a crash leaves them",
             "line 7: a row that was cut within or behind its stamp",
         ]
     );
-    let (_, commas, forms) = read("50935 75441.031 192.0.2.1 961a 0,000006019 0,000351733 0,013380000 0,000000001");
-    assert_eq!((commas.len(), forms), (1, vec!["peerstats"]));
+}
+
+#[test]
+fn rows_may_have_decimal_commas_and_stand_to_the_right() {
+    let good = "50935 75440.031 0.000006019 13.778 0.000351733 0.013380 6";
+    let commas = "50935 75440.031 0,000006019 13,778 0,000351733 0,013380 6";
+    let said = rows(&format!("{good}\n{commas}\n    {good}\n\t{commas}"));
+    assert_eq!(said, vec![said[0].clone(); 4]);
+    assert_eq!(rejects(&format!("{good}\n{}", &commas[..47])).len(), 1, "a row that was cut");
+    let peer = "50935 75441.031 192.0.2.1 961a 0,000006019 0,000351733 0,013380000 0,000000001";
+    assert_eq!(rows(peer), rows(&peer.replace(',', ".")));
 }
 
 #[test]

@@ -240,12 +240,14 @@ fn first_stamp(text: &str) -> Option<u64> {
     timestamp(text.split(' ').next()?)?
 }
 
-/// A timestamp that is printed as the seconds from the origin timestamp, or as itself where that is unset.
+/// A timestamp that is printed as the seconds from the origin timestamp, or as itself where that is unset. What is later
+/// than the origin has lost its sign in some listings.
 fn since(originate: i64, text: &str) -> Option<Option<u64>> {
     let ns = match text.as_bytes().first()? {
         b'+' => originate.checked_add(nanoseconds(&text[1..])?)?,
         b'-' => originate.checked_sub(nanoseconds(&text[1..])?)?,
-        _ => return timestamp(text),
+        _ if originate == 0 => return timestamp(text),
+        _ => originate.checked_add(nanoseconds(text)?)?,
     };
     Some((ns != 0).then(|| stamp(ns)))
 }

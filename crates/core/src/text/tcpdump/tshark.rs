@@ -52,11 +52,11 @@ impl<'a> Parts<'a> {
 }
 
 pub(super) fn opens(line: &str) -> bool {
-    line.starts_with(BEGIN) || is_packet(line)
+    BEGIN.iter().any(|begin| line.starts_with(begin)) || is_packet(line)
 }
 
-/// What is written before the first packet of a live capture, and how the line after the last ends.
-const BEGIN: &str = "Capturing on '";
+/// What is written before the first packet, and how the line after the last of a live capture ends.
+const BEGIN: [&str; 2] = ["Capturing on '", "Running as user \"root\" and group \"root\". This could be dangerous."];
 const END: [&str; 2] = [" packets captured", " packet captured"];
 
 fn is_packet(line: &str) -> bool {
@@ -70,7 +70,8 @@ pub(super) struct Summary;
 impl Block for Summary {
     fn line(&mut self, line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
         let Some(parts) = Parts::of(line.text) else {
-            let banner = line.text.starts_with(BEGIN) || END.iter().any(|end| line.text.ends_with(end));
+            let banner = BEGIN.iter().any(|begin| line.text.starts_with(begin))
+                || END.iter().any(|end| line.text.ends_with(end));
             return if line.text.is_empty() || banner { Taken::Yes } else { Taken::No };
         };
         if parts.protocol != "NTP" {
