@@ -89,6 +89,8 @@ fn rows(evidence: &Evidence, args: &Rows, out: &mut dyn Write) -> anyhow::Result
     if args.format == RowFormat::Csv {
         csv_header(one_table(table)?, &mut writer.text);
     }
+    // Every host has an `eth0`.
+    let several = evidence.files.len() > 1;
     let (mut refid, mut unfit, mut wrote) = (String::new(), 0_u64, Ok(()));
     let mut write = |input: &Input, seen: Seen<'_>| {
         if wrote.is_err() {
@@ -98,9 +100,10 @@ fn rows(evidence: &Evidence, args: &Rows, out: &mut dyn Write) -> anyhow::Result
             Seen::Row(row) if table.is_some_and(|table| table != Table::of(row)) => return,
             Seen::Packet(..) if table.is_some_and(|table| table != Table::Packet) => return,
             Seen::Row(row) => writer.row(input, row),
-            Seen::Packet(packet, interface) if args.format == RowFormat::Pcapng => {
-                writer.packet(interface.unwrap_or(&input.name), packet)
-            }
+            Seen::Packet(packet, interface) if args.format == RowFormat::Pcapng => match interface {
+                Some(interface) if several => writer.packet(&format!("{} {interface}", input.name), packet),
+                _ => writer.packet(interface.unwrap_or(&input.name), packet),
+            },
             Seen::Packet(packet, _) => packet.row(&mut refid).is_some_and(|row| writer.row(input, &Row::Packet(row))),
         };
         unfit += u64::from(!fits);

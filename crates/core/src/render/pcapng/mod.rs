@@ -21,7 +21,7 @@ const OPTION_NAME: u16 = 2;
 const OPTION_RESOLUTION: u16 = 9;
 /// `if_tsresol`: stamps count 10⁻⁹ s.
 const NANOSECONDS: u8 = 9;
-/// Longest name of an interface, in bytes; readers keep no more.
+/// Longest name of an interface, in bytes; readers keep no more. A path's end says more than its beginning.
 const LONGEST_NAME: usize = 64;
 
 /// A capture that is being written.
@@ -126,8 +126,8 @@ impl Pcapng {
             let mut body = LINKTYPE_RAW.to_le_bytes().to_vec();
             // Reserved, and no snap length.
             body.extend([0; 6]);
-            let name = interface.as_bytes();
-            option(OPTION_NAME, &name[..name.len().min(LONGEST_NAME)], &mut body);
+            let begin = interface.ceil_char_boundary(interface.len().saturating_sub(LONGEST_NAME));
+            option(OPTION_NAME, &interface.as_bytes()[begin..], &mut body);
             option(OPTION_RESOLUTION, &[NANOSECONDS], &mut body);
             option(0, &[], &mut body);
             block(INTERFACE, &body, out);
@@ -322,6 +322,18 @@ mod tests {
         let want = model::Packet { source: (row.source.0, Some(NTP_PORT)), ..row };
         assert_eq!(got[0].row(&mut refid), Some(want));
         assert_eq!([".GPS.", "GPS", "0x47505300"].map(refid_bytes), [*b"GPS\0"; 3]);
+    }
+
+    #[test]
+    fn of_a_long_name_the_end_is_kept() {
+        let at = At { time: Some(Time(0)), ..At::origin(nowhere()) };
+        let ends = (Some(Ipv4Addr::LOCALHOST.into()), None);
+        let row = model::Packet { source: ends, destination: ends, ..model::Packet::new(at) };
+        let mut file = Vec::new();
+        let long = format!("{}é/eth0", "a".repeat(63));
+        assert!(Pcapng::new(&mut file).row(&long[..], &row, &mut file));
+        let want = format!("{}é/eth0", "a".repeat(57));
+        assert_eq!(read(&file).1.interface_name(0), Some(want.as_str()));
     }
 
     #[test]

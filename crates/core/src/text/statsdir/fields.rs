@@ -211,7 +211,7 @@ pub fn is_refclock(word: &str) -> bool {
     let label = word.strip_suffix(')').and_then(|word| word.split_once('('));
     word.starts_with("127.127.")
         || label.is_some_and(|(name, unit)| {
-            let is_name = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
+            let is_name = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
             !name.is_empty() && name.bytes().all(is_name) && whole(unit.as_bytes()).is_some()
         })
 }
