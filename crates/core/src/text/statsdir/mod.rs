@@ -90,7 +90,7 @@ impl Before {
             self.last = next;
             return true;
         }
-        if let Some(known) = self.sources.iter().position(is) {
+        if let Some(known) = self.sources.iter().position(|source| **source == *word) {
             self.last = known;
             return true;
         }

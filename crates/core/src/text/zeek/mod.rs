@@ -12,18 +12,20 @@
 //! NTP's timestamps are printed as Unix time: microseconds in columns, a double (good to 0.24 µs) or milliseconds in
 //! JSON. The stamps in a row are as exact as that, and equal stamps are still equal; the wire's lower bits are lost.
 
+mod json;
+
 use super::field::{date_time, integer, nanoseconds, number, stamp};
 use super::{Block, Form, Line, Taken};
 use crate::model::{At, Packet, Row};
 use crate::time::{NTP_TO_UNIX, SECOND, Time};
-use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::net::IpAddr;
 
 /// What this module reads.
 pub const FORMS: &[Form] = &[
     Form { name: "Zeek log", opens: opens_columns, block: || Box::new(Columns::default()) },
-    Form { name: "Zeek log in JSON", opens: opens_json, block: || Box::new(Json::default()) },
+    json::LINES,
+    json::LAID_OUT,
 ];
 
 /// What is read of a line, by the names of Zeek's columns.
@@ -279,7 +281,8 @@ impl Block for Columns {
         if self.fields.is_empty() || !line.text.contains(separator) {
             return if line.text.is_empty() { Taken::Yes } else { Taken::No };
         }
-        if !self.ntp {
+        let is_row = line.text.starts_with(|c: char| c.is_ascii_digit());
+        if !self.ntp && (count == self.fields.len() || !is_row) {
             return if count == self.fields.len() { Taken::Yes } else { Taken::No };
         }
         if count != self.fields.len() {
@@ -327,57 +330,6 @@ fn character(text: &str) -> Option<char> {
     match text.strip_prefix("\\x") {
         Some(hex) => u8::from_str_radix(hex, 16).ok().map(char::from),
         None => text.chars().next(),
-    }
-}
-
-fn opens_json(line: &str) -> bool {
-    let has = |key: &str| line.contains(key);
-    line.starts_with('{') && has("\"ts\"") && has("\"uid\"") && (has("\"id.orig_h\"") || has("orig_h\""))
-}
-
-/// A log as one JSON object a line.
-#[derive(Default)]
-struct Json {
-    peers: Peers,
-}
-
-impl Block for Json {
-    fn line(&mut self, line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
-        if !line.text.starts_with('{') {
-            return if line.text.is_empty() { Taken::Yes } else { Taken::No };
-        }
-        let Ok(object) = serde_json::from_str::<Map<String, Value>>(line.text) else {
-            return Taken::Rejected("a line that is no whole JSON object".into());
-        };
-        if !object.contains_key("ts") && !object.contains_key("_path") {
-            return Taken::No;
-        }
-        let texts: Vec<Option<String>> = COLUMNS.iter().map(|(name, _)| text_of(find(&object, name)?)).collect();
-        let mut cells = Cells::default();
-        for (cell, text) in cells.0.iter_mut().zip(&texts) {
-            *cell = text.as_deref();
-        }
-        if !cells.is_ntp() {
-            return Taken::Yes;
-        }
-        message(line.at, &cells, &mut self.peers, rows).map_or_else(Taken::Rejected, |()| Taken::Yes)
-    }
-}
-
-/// The value of a key, which collectors rename where they can't keep its dot: `id.orig_h`, `id_orig_h`, `id: {orig_h}`.
-fn find<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
-    object.get(name).or_else(|| {
-        let (outer, inner) = name.split_once('.')?;
-        object.get(&format!("{outer}_{inner}")).or_else(|| object.get(outer)?.get(inner))
-    })
-}
-
-fn text_of(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(flag) => Some(if *flag { "T" } else { "F" }.to_owned()),
-        _ => None,
     }
 }
 
