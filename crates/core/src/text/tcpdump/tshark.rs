@@ -1,4 +1,5 @@
-//! `tshark`'s summary, a line a packet: number, time, source, destination, protocol, length of the frame, what it is.
+//! `tshark`'s summary, a line a packet: number, time, source, destination, protocol, length of the frame, what it is; and
+//! the same as Wireshark exports it, with commas between quoted cells.
 //!
 //! It says neither ports nor the length of the payload. The time is since the capture began, unless `-t` asks for a date
 //! or for Unix time; a date without `Z` is of the time zone of the machine that printed it, and is taken as UTC.
@@ -26,6 +27,9 @@ struct Parts<'a> {
 
 impl<'a> Parts<'a> {
     fn of(line: &'a str) -> Option<Parts<'a>> {
+        if let Some(line) = line.strip_prefix('"') {
+            return Parts::exported(line);
+        }
         let mut words = Words::of(line);
         integer(words.next()?)?;
         let first = words.next()?;
@@ -49,18 +53,38 @@ impl<'a> Parts<'a> {
             info,
         })
     }
+
+    /// `1","0.000000","192.0.2.1","198.51.100.2","NTP","90","NTP Version 4, client"`
+    fn exported(line: &'a str) -> Option<Parts<'a>> {
+        let mut cells = line.strip_suffix('"')?.splitn(7, "\",\"");
+        integer(cells.next()?)?;
+        let time = cells.next()?;
+        let time = match time.split_once(' ') {
+            Some((date, time)) => Some(date_time(date, time.trim_end_matches('Z'))?),
+            None => {
+                number(time).filter(|_| time.contains('.'))?;
+                nanoseconds(time).filter(|ns| *ns >= UNIX_FROM).map(Time)
+            }
+        };
+        let (source, destination, protocol) = (cells.next()?, cells.next()?, cells.next()?);
+        integer(cells.next()?)?;
+        Some(Parts { time, source, destination, protocol, info: cells.next()? })
+    }
 }
 
 pub(super) fn opens(line: &str) -> bool {
-    BEGIN.iter().any(|begin| line.starts_with(begin)) || is_packet(line)
+    BEGIN.iter().any(|begin| line.starts_with(begin)) || line.starts_with(HEADER) || is_packet(line)
 }
 
 /// What is written before the first packet, and how the line after the last of a live capture ends.
 const BEGIN: [&str; 2] = ["Capturing on '", "Running as user \"root\" and group \"root\". This could be dangerous."];
 const END: [&str; 2] = [" packets captured", " packet captured"];
 
+/// The first line of what Wireshark exports.
+const HEADER: &str = "\"No.\",\"Time\",\"Source\",\"Destination\",\"Protocol\",\"Length\",\"Info\"";
+
 fn is_packet(line: &str) -> bool {
-    line.trim_start().starts_with(|c: char| c.is_ascii_digit())
+    line.trim_start().starts_with(|c: char| c.is_ascii_digit() || c == '"')
         && Parts::of(line).is_some_and(|parts| parts.protocol.starts_with(|c: char| c.is_ascii_uppercase()))
 }
 
@@ -82,8 +106,8 @@ impl Block for Summary {
             Some((version, mode)) => (version.parse().ok().filter(|version| *version < 8), mode),
             None => (None, info),
         };
-        // A complaint about a checksum may follow.
-        let mode = mode.split(" [").next().unwrap_or(mode);
+        // What is asked may follow (`control, Request, READVAR`), or a complaint in brackets.
+        let mode = mode.split([',', '[']).next().unwrap_or(mode).trim_end();
         let Some(mode) = MODES.iter().position(|name| *name == mode) else {
             return Taken::Rejected("an NTP packet of no mode that tshark knows".into());
         };

@@ -276,9 +276,10 @@ impl Block for Columns {
             self.header(header, separator);
             return Taken::Yes;
         }
-        // A prompt, a notice of `cat` or another log: none has as many columns.
+        // A prompt, a notice of `cat` or another log: none has as many columns. Digits are what is left of a row.
         let count = line.text.split(separator).count();
-        if self.fields.is_empty() || !line.text.contains(separator) {
+        let is_left = line.text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        if self.fields.is_empty() || line.text.is_empty() || !(is_left || line.text.contains(separator)) {
             return if line.text.is_empty() { Taken::Yes } else { Taken::No };
         }
         let is_row = line.text.starts_with(|c: char| c.is_ascii_digit());
