@@ -33,7 +33,7 @@ impl<'a> Parts<'a> {
         let mut words = Words::of(line);
         integer(words.next()?)?;
         let first = words.next()?;
-        let time = if first.contains('-') && first.len() == 10 {
+        let time = if first.len() == 10 && first.as_bytes()[4] == b'-' {
             let time = words.next()?;
             Some(date_time(first, time.trim_end_matches('Z'))?)
         } else {
