@@ -4,6 +4,7 @@
 //! line which [`Form::opens`], and lasts until the block says that a line is not its own. To add a form, write one
 //! file with a [`Block`] and a `FORMS`, and add one line to `FAMILIES`.
 
+mod around;
 mod chrony_logs;
 mod chronyc;
 mod conf;
@@ -22,14 +23,18 @@ mod timedatectl;
 mod w32tm;
 mod zeek;
 
-use crate::model::{At, InputId, Origin, Place, Reject, Row};
+use crate::model::{At, InputId, Origin, Place, Reject, Row, What};
 use crate::time::Time;
+pub(crate) use around::{is_prompt, is_rule, is_template};
 
 /// Longest line that is read; longer ones are rejected unread.
 pub const LONGEST_LINE: usize = 64 * 1024;
 
 /// Lines that no reader knows, from the first on, after which a text is something else: logs of other programs are long.
 const MOST_STRANGE: u32 = 1000;
+
+/// Lines from what `date` printed to the block that it is of: blanks, a prompt, the title of `watch`.
+const FROM_DATE: u32 = 3;
 
 /// One form of text: how a block of it begins, and who reads it.
 pub struct Form {
@@ -119,6 +124,10 @@ pub struct TextReader {
     strange: u32,
     /// The host that the last prompt of a router named.
     host: String,
+    /// When the command of the open block ran, where a date before it says so.
+    time: Option<Time>,
+    /// The last date, and its line.
+    date: Option<(Time, u32)>,
 }
 
 impl TextReader {
@@ -126,7 +135,19 @@ impl TextReader {
     #[must_use]
     pub fn new(input: InputId, written: Time) -> Self {
         let forms = Vec::new();
-        TextReader { input, written, line: 0, block: None, unsure: None, forms, strange: 0, host: String::new() }
+        let host = String::new();
+        TextReader {
+            input,
+            written,
+            line: 0,
+            block: None,
+            unsure: None,
+            forms,
+            strange: 0,
+            host,
+            time: None,
+            date: None,
+        }
     }
 
     /// Reads the next line (without its `\n`), and says what it did not understand.
@@ -151,6 +172,13 @@ impl TextReader {
         };
         // PowerShell begins what it writes with a byte order mark.
         let text = if self.line == 1 { text.strip_prefix('\u{feff}').unwrap_or(text) } else { text };
+        let plain;
+        let text = if memchr::memchr(b'\x1b', text.as_bytes()).is_some() {
+            plain = around::without_escapes(text);
+            plain.as_str()
+        } else {
+            text
+        };
         let text = text.trim_ascii_end();
         let mut reason = None;
         // Old systems end lines with `\r`, and progress overwrites itself with it. Most lines have none.
@@ -167,11 +195,14 @@ impl TextReader {
     fn piece(&mut self, text: &str, place: Place, rows: &mut dyn FnMut(Row<'_>)) -> Option<String> {
         let line = Line { at: At::origin(Origin { input: self.input, place }), text, written: self.written };
         let mut taken = self.go_on(line, rows);
-        // A router's prompt names its host, to the next prompt. Only router's blocks take prompts.
+        // A router's prompt names its host, to the next prompt. Only routers' blocks take prompts.
         if (taken == Taken::No || !self.host.is_empty())
             && let Some((host, _)) = router::prompt(text)
         {
             host.clone_into(&mut self.host);
+        } else if taken == Taken::No && !self.host.is_empty() && (text.starts_with("$ ") || is_prompt(text)) {
+            // A shell's is of another host.
+            self.host.clear();
         }
         if taken == Taken::No {
             taken = self.open(line, rows);
@@ -179,7 +210,7 @@ impl TextReader {
         match taken {
             Taken::Yes => None,
             Taken::Rejected(reason) => Some(reason),
-            Taken::No if is_nobodys(text.trim_start()) => None,
+            Taken::No if around::is_nobodys(text.trim_start()) => None,
             Taken::No => {
                 self.strange = self.strange.saturating_add(u32::from(self.forms.is_empty()));
                 Some("no reader knows this line".into())
@@ -190,10 +221,10 @@ impl TextReader {
     /// Gives a line to the block that is open.
     fn go_on(&mut self, line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
         let Some(block) = &mut self.block else { return Taken::No };
-        let taken = if self.host.is_empty() {
+        let taken = if self.host.is_empty() && self.time.is_none() {
             block.line(line, rows)
         } else {
-            block.line(line, &mut |row| rows(of_host(row, &self.host)))
+            block.line(line, &mut |row| rows(of_command(row, &self.host, self.time)))
         };
         match taken {
             Taken::No => self.end(rows),
@@ -204,9 +235,17 @@ impl TextReader {
 
     /// Opens a block with a line.
     fn open(&mut self, line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
-        let Some(form) = forms().find(|form| (form.opens)(line.text)) else { return Taken::No };
+        let pure = self.strange == 0 || !self.forms.is_empty();
+        let rows_alone = pure.then_some(&ntpq::ROWS);
+        let Some(form) = forms().chain(rows_alone).find(|form| (form.opens)(line.text)) else {
+            if let Some(time) = around::date(line.text) {
+                self.date = time.map(|time| (time, self.line));
+            }
+            return Taken::No;
+        };
         let mut block = (form.block)();
-        let taken = block.line(line, &mut |row| rows(of_host(row, &self.host)));
+        self.time = self.date.filter(|(_, line)| self.line - line <= FROM_DATE).map(|(time, _)| time);
+        let taken = block.line(line, &mut |row| rows(of_command(row, &self.host, self.time)));
         self.block = Some(block);
         self.unsure = Some(form.name);
         self.tell_form();
@@ -217,7 +256,7 @@ impl TextReader {
     /// Gives the rows that waited for more lines, at the end of the text.
     pub fn end(&mut self, rows: &mut dyn FnMut(Row<'_>)) {
         if let Some(block) = &mut self.block {
-            block.end(&mut |row| rows(of_host(row, &self.host)));
+            block.end(&mut |row| rows(of_command(row, &self.host, self.time)));
             self.tell_form();
             self.block = None;
             self.unsure = None;
@@ -240,48 +279,23 @@ impl TextReader {
     }
 }
 
-/// Whether a line, bare of blanks at its start, is nobody's, and yet no reject.
-fn is_nobodys(bare: &str) -> bool {
-    let comment = bare.is_empty() || bare.starts_with(['#', ';', '!', '$', '%']);
-    // `==> tracking.log <==` stands between files that `head` and `tail` print.
-    let title = bare.starts_with("==> ") && bare.ends_with(" <==");
-    // JSON that is laid out has brackets on lines of their own.
-    let bracket = matches!(bare, "{" | "}" | "[" | "]");
-    // A rule stands above the headers of chronyd's logs, a count above the samples of its older dumps.
-    comment || title || bracket || is_template(bare) || is_prompt(bare) || is_rule(bare) || chrony_logs::is_count(bare)
-}
-
-/// The row, of the host that a prompt named, where its text does not name another.
-fn of_host<'a>(mut row: Row<'a>, host: &'a str) -> Row<'a> {
-    if !host.is_empty() {
+/// The row, of the host that a prompt named and, if it is of a moment, of the time that a date did, where its text does
+/// not name others.
+fn of_command<'a>(mut row: Row<'a>, host: &'a str, time: Option<Time>) -> Row<'a> {
+    let at = row.at_mut();
+    if at.host.is_empty() {
+        at.host = host;
+    }
+    let is_snapshot = match &row {
+        Row::Clock(_) | Row::Peer(_) => true,
+        Row::Event(event) => matches!(event.what, What::Variable { .. } | What::Counter { .. } | What::Gauge { .. }),
+        _ => false,
+    };
+    if is_snapshot {
         let at = row.at_mut();
-        at.host = if at.host.is_empty() { host } else { at.host };
+        at.time = at.time.or(time);
     }
     row
-}
-
-/// A prompt with a command, as people paste them: `[root@host ~]# ntpq -p`, `user@host:~$ chronyc sources`, `ntpq> pe`,
-/// `PS C:\> w32tm /query /status`.
-pub(crate) fn is_prompt(line: &str) -> bool {
-    let windows = line.strip_prefix("PS ").unwrap_or(line);
-    let is_drive = windows.starts_with(|c: char| c.is_ascii_uppercase()) && windows.get(1..3) == Some(":\\");
-    is_drive && windows.contains('>')
-        || router::prompt(line).is_some()
-        || line.split_once(['#', '$', '>']).is_some_and(|(before, after)| {
-            let asks = before.contains('@') || matches!(before, "ntpq" | "chronyc");
-            asks && (after.is_empty() || after.starts_with(' '))
-        })
-}
-
-/// A line of a template's own language (Jinja, Go, ERB, EPP), as configuration management keeps them.
-pub(crate) fn is_template(line: &str) -> bool {
-    ["{%", "{#", "{{", "<%"].iter().any(|mark| line.starts_with(mark))
-}
-
-/// A line that only rules a table off: `====`, `----`.
-pub(crate) fn is_rule(line: &str) -> bool {
-    let bare = line.trim_start();
-    bare.len() >= 4 && (bare.bytes().all(|b| b == b'=') || bare.bytes().all(|b| b == b'-'))
 }
 
 #[cfg(test)]

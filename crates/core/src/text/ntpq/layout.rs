@@ -99,3 +99,42 @@ impl Layout {
         !self.has(Column::When)
     }
 }
+
+/// The tally, and what follows it. ntpdc marks the mode of an association instead: `=`, `^`, `~`.
+pub fn tally(text: &str) -> (char, &str) {
+    let names = text.trim_start();
+    let mut rest = names.chars();
+    match rest.next() {
+        // Lines lose their indentation, or get one.
+        Some(mark @ ('*' | '+' | '-' | '#' | '.' | '=' | '^' | '~')) => (mark, rest.as_str().trim_start()),
+        Some(mark @ ('x' | 'o')) if names.len() == text.len() => (mark, rest.as_str().trim_start()),
+        _ => (' ', names),
+    }
+}
+
+/// Takes the last word off `rest`. Numbers are parted from the negative number that fills its column after them.
+pub fn last_word<'a>(rest: &mut &'a str, column: Column) -> Option<&'a str> {
+    let text = rest.trim_end();
+    let mut start = text.rsplit_once(char::is_whitespace).map_or(0, |(_, word)| text.len() - word.len());
+    if matches!(column, Column::Offset | Column::Jitter | Column::Dispersion) {
+        let minus = text[start..].rfind('-').map_or(0, |at| at + start);
+        if minus > start && text[..minus].ends_with(|c: char| c.is_ascii_digit() || c == '.') {
+            start = minus;
+        }
+    }
+    let (before, word) = text.split_at_checked(start)?;
+    *rest = before;
+    (!word.is_empty()).then_some(word)
+}
+
+/// An interval as ntpq's `prettyinterval` prints it (`-`, `64`, `137m`, `5h`, `4d`, `1y`), in seconds.
+pub fn interval_s(text: &str) -> Option<f64> {
+    if text == "-" {
+        return Some(0.0);
+    }
+    let unit = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400), ('y', 31_557_600)]
+        .into_iter()
+        .find_map(|(unit, scale)| text.strip_suffix(unit).map(|number| (number, scale)));
+    let (number, scale) = unit.unwrap_or((text, 1));
+    number.parse::<u32>().ok()?.checked_mul(scale).map(f64::from)
+}

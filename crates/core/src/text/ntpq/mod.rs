@@ -5,6 +5,8 @@
 
 mod associations;
 mod clients;
+mod debug;
+mod exchange;
 mod kernel;
 mod labelled;
 mod labels;
@@ -40,9 +42,13 @@ pub const FORMS: &[Form] = &[
     once::NTPSTAT,
     once::NTPTRACE,
     once::NTPDATE,
+    debug::DEBUG,
+    exchange::EXCHANGE,
     once::SNTP,
     trouble::TROUBLE,
 ];
+
+pub use peers::ROWS;
 
 /// The marks of selection, by the three selection bits of a peer's status (`flash3` in ntpq-subs.c); a space is a source
 /// that was rejected, `o` one with a pulse per second.

@@ -1,6 +1,6 @@
 //! Programs that ask once, and print a line or a few.
 
-use super::super::field::{date_time, number};
+use super::super::field::{date_time, integer, number, time_of_day};
 use super::super::{Block, Form, Line, Taken};
 use super::{gauge, stratum};
 use crate::model::{At, Clock, Event, Happening, Message, Peer, Row, What};
@@ -200,13 +200,18 @@ impl<'a> Answer<'a> {
         let mut words = before.split_whitespace().rev();
         let offset = words.next().filter(|word| word.starts_with(['+', '-']))?;
         number(offset)?;
-        let (zone, clock, date) = (words.next(), words.next(), words.next());
+        let (zone, clock, date, year) = (words.next(), words.next(), words.next(), words.next());
         if words.next().is_some() {
             return None;
         }
-        let time = match (date, clock, zone) {
-            (Some(date), Some(clock), Some(zone)) => Some(local_time(date, clock, zone)?),
-            (None, None, None) => None,
+        let time = match (year, date, clock, zone) {
+            (None, Some(date), Some(clock), Some(zone)) => Some(local_time(date, clock, zone)?),
+            // `2010 Nov 22 09:36:20.281957 -0.000423 +/- 0.031250 secs`, of ntpd 4.2.6: local, in an unknown zone.
+            (Some(year), Some(_), Some(_), Some(clock)) => {
+                integer(year).and(time_of_day(clock))?;
+                None
+            }
+            (None, None, None, None) => None,
             _ => return None,
         };
         let mut words = after.split_whitespace();
@@ -270,10 +275,11 @@ mod tests {
         ];
         assert_eq!(rows(text), want);
         let text = "2026-11-22 10:36:20.5 (+0100) +0.000423 +/- 0.031250 ntp.example 192.0.2.1 s2 no-leap\n\
-                    -0.5 +/- 0.031 192.0.2.3 192.0.2.3\n";
+                    -0.5 +/- 0.031 192.0.2.3 192.0.2.3\n2010 Nov 22 09:36:20.281957 -0.25 +/- 0.031250 secs\n";
         let want = [
             "peer time=2026-11-22T09:36:20.5Z source=ntp.example stratum=2 offset_s=0.000423",
             "peer source=192.0.2.3 offset_s=-0.5",
+            "peer offset_s=-0.25",
         ];
         assert_eq!(rows(text), want);
     }

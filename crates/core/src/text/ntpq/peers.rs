@@ -2,9 +2,9 @@
 
 use super::super::field::number;
 use super::super::{Block, Form, Line, Taken, is_rule};
-use super::layout::{COLUMNS, Column, Layout};
+use super::layout::{COLUMNS, Column, Layout, interval_s, last_word, tally};
 use super::{TALLIES, milliseconds, stratum, variable};
-use crate::model::{At, Peer, Row};
+use crate::model::{At, InputId, Origin, Peer, Place, Row};
 use std::net::IpAddr;
 
 /// `ntpq -p` and its kin: `peers`, `apeers` (column `assid`), `opeers` (column `local`), NTPsec's `rpeers` (the name comes
@@ -18,6 +18,10 @@ pub const PEERS: Form = Form {
     opens: |line| Layout::of(line).is_some(),
     block: || Box::new(Peers { layout: Layout::default(), wide: None }),
 };
+
+/// Rows of `peers` without a header: people search for the row of one source, or cut the header off. They are asked for
+/// only where nothing says that the text is of another kind.
+pub const ROWS: Form = Form { name: PEERS.name, opens: is_alone, block: PEERS.block };
 
 /// A source's name is cut to this many characters; with `-w` a longer one stands on a line of its own.
 const NAME_WIDTH: usize = 15;
@@ -52,6 +56,9 @@ impl Block for Peers {
             self.layout = layout;
             return Taken::Yes;
         }
+        if self.layout.columns.is_empty() {
+            self.layout = Layout::of(HEADER).unwrap_or_default();
+        }
         let wide = self.wide.take();
         if let Some(wide) = Wide::of(text, &self.layout) {
             self.wide = Some(wide);
@@ -76,6 +83,30 @@ impl Block for Peers {
             Err(reason) => Taken::Rejected(reason),
         }
     }
+}
+
+/// The header of `peers`, by which rows without one are read.
+const HEADER: &str = "     remote           refid      st t when poll reach   delay   offset  jitter";
+
+/// Whether this is a row of `peers` without doubt.
+fn is_alone(line: &str) -> bool {
+    if line.len() > 200 || line.split_whitespace().count() != 10 {
+        return false;
+    }
+    let Some(layout) = Layout::of(HEADER) else { return false };
+    Cells::cut(line, &layout, None).is_some_and(|cells| {
+        let is_kind =
+            matches!(cells.word(Column::Kind), "u" | "l" | "b" | "B" | "s" | "S" | "a" | "A" | "m" | "M" | "p");
+        let is_fraction = |column| cells.word(column).contains('.');
+        is_kind
+            && is_fraction(Column::Delay)
+            && is_fraction(Column::Offset)
+            && is_fraction(Column::Jitter)
+            && cells.refid.contains(['.', ':', '('])
+            && !cells.refid.contains(' ')
+            && !cells.source.contains(['<', '=', '"', '\'', ','])
+            && cells.peer(At::origin(Origin { input: InputId(0), place: Place::Line(0) })).is_ok()
+    })
 }
 
 /// Whether this was a row: a tally and a name, and then hardly anything but numbers. It must not end the billboard.
@@ -259,50 +290,11 @@ impl<'a> Cells<'a> {
     }
 }
 
-/// The tally, and what follows it. ntpdc marks the mode of an association instead: `=`, `^`, `~`.
-fn tally(text: &str) -> (char, &str) {
-    let names = text.trim_start();
-    let mut rest = names.chars();
-    match rest.next() {
-        // Lines lose their indentation, or get one.
-        Some(mark @ ('*' | '+' | '-' | '#' | '.' | '=' | '^' | '~')) => (mark, rest.as_str().trim_start()),
-        Some(mark @ ('x' | 'o')) if names.len() == text.len() => (mark, rest.as_str().trim_start()),
-        _ => (' ', names),
-    }
-}
-
-/// Takes the last word off `rest`. Numbers are parted from the negative number that fills its column after them.
-fn last_word<'a>(rest: &mut &'a str, column: Column) -> Option<&'a str> {
-    let text = rest.trim_end();
-    let mut start = text.rsplit_once(char::is_whitespace).map_or(0, |(_, word)| text.len() - word.len());
-    if matches!(column, Column::Offset | Column::Jitter | Column::Dispersion) {
-        let minus = text[start..].rfind('-').map_or(0, |at| at + start);
-        if minus > start && text[..minus].ends_with(|c: char| c.is_ascii_digit() || c == '.') {
-            start = minus;
-        }
-    }
-    let (before, word) = text.split_at_checked(start)?;
-    *rest = before;
-    (!word.is_empty()).then_some(word)
-}
-
-/// An interval as ntpq's `prettyinterval` prints it (`-`, `64`, `137m`, `5h`, `4d`, `1y`), in seconds.
-fn interval_s(text: &str) -> Option<f64> {
-    if text == "-" {
-        return Some(0.0);
-    }
-    let unit = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400), ('y', 31_557_600)]
-        .into_iter()
-        .find_map(|(unit, scale)| text.strip_suffix(unit).map(|number| (number, scale)));
-    let (number, scale) = unit.unwrap_or((text, 1));
-    number.parse::<u32>().ok()?.checked_mul(scale).map(f64::from)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::super::tests::{peers, read};
 
-    const HEADER: &str = "     remote           refid      st t when poll reach   delay   offset  jitter";
+    use super::HEADER;
 
     #[test]
     fn rows_of_a_billboard_become_peers_in_seconds() {
@@ -361,6 +353,15 @@ mod tests {
             "peer source=ntp.example tally== stratum=2 poll_s=64 reach=0",
         ];
         assert_eq!(read(text).0, want);
+    }
+
+    #[test]
+    fn rows_may_stand_alone() {
+        let text = "*192.0.2.2       198.51.100.7     2 u  5h   17m  377    0.250   -1.500   0.010\n\
+                    \x20ntp.example     .INIT.          16 u    -   64    0    0.000    0.000   0.000\n";
+        assert_eq!(peers(text).len(), 2);
+        assert!(peers(text)[0].starts_with("source=192.0.2.2 tally=* refid=198.51.100.7 stratum=2 poll_s=1020"));
+        assert_eq!(read("a b 1 u 1 64 377 1 2 3\n*192.0.2.2 .GPS. 1 u 1 64 378 1.0 2.0 3.0\n").0.len(), 0);
     }
 
     #[test]

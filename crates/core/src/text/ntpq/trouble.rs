@@ -3,7 +3,7 @@
 use super::super::{Block, Form, Line, Taken};
 use crate::model::{Event, Happening, Message, Row, What};
 
-/// Messages of ntpq, ntpdc and ntpdate about the query itself. A daemon that doesn't answer queries may still answer
+/// Messages of ntpq, ntpdc, ntpdate and sntp about the query itself. A daemon that doesn't answer queries may still answer
 /// with time (`restrict noquery`), so that these say nothing of its clock.
 pub const TROUBLE: Form =
     Form { name: "ntpq: no answer", opens: |line| Trouble::of(line).is_some(), block: || Box::new(Troubles) };
@@ -52,6 +52,11 @@ impl<'a> Trouble<'a> {
             let named = text.split_once("Can't find host ").map_or(host, |(_, name)| name);
             return Some(Trouble { program: "ntpq", host: named, kind: *kind });
         }
+        // macOS's sntp.
+        let failed = text.strip_prefix("sntp: ").unwrap_or(text);
+        if failed.starts_with("Exchange failed: ") || failed == "Clock select failed" {
+            return Some(Trouble { program: "sntp", host, kind: Happening::Network });
+        }
         let (end, kind) = ENDS.iter().find(|(end, _)| text.ends_with(end))?;
         let before = text.strip_suffix(end)?;
         // `ntpq: read: Connection refused`; the name of the host is alone before the others.
@@ -81,13 +86,14 @@ mod tests {
     #[test]
     fn silence_is_told() {
         let text = "192.0.2.1: timed out, nothing received\n***Request timed out\nntpq: read: Connection refused\n\
-                    No association ID's returned\n*** is a line of stars\nwget: timed out, nothing here\n";
+                    No association ID's returned\n*** is a line of stars\nsntp: Exchange failed: Timeout\nwget: timed out, nothing here\n";
         let (rows, rejects, _) = read(text);
         let want = [
             "message who=ntpq subject=192.0.2.1 name=network text=192.0.2.1: timed out, nothing received",
             "message who=ntpq name=network text=***Request timed out",
             "message who=ntpq name=network text=ntpq: read: Connection refused",
             "message who=ntpq name=other text=No association ID's returned",
+            "message who=sntp name=network text=sntp: Exchange failed: Timeout",
         ];
         assert_eq!(rows, want);
         assert_eq!(rejects.len(), 2);
