@@ -1,4 +1,4 @@
-//! Tables of sources, a row each: Cisco's `show ntp associations` and its kin, AOS-CX, Comware, OneOS.
+//! Tables of sources, a row each: Cisco's `show ntp associations` and its kin, Comware, OneOS.
 //!
 //! Widths differ from release to release and addresses outgrow their columns, so rows are read by words.
 
@@ -16,7 +16,7 @@ pub const ASSOCIATIONS: Form = Form {
 
 const COMMANDS: &[&str] = &["show ntp associations"];
 
-fn words_are(line: &str, names: &[&str]) -> bool {
+pub fn words_are(line: &str, names: &[&str]) -> bool {
     line.split_ascii_whitespace().eq(names.iter().copied())
 }
 
@@ -142,51 +142,6 @@ impl<'a> Cells<'a> {
             dispersion_s: answered.then_some(disp / 1e3),
             ..Peer::new(at, source)
         })
-    }
-}
-
-/// `show ntp associations` of Aruba's AOS-CX, whose last three columns are times and the reach register.
-pub const ARUBA: Form = Form {
-    name: "show ntp associations (AOS-CX)",
-    opens: |line| words_are(line, &ARUBA_COLUMNS),
-    block: || Box::new(Aruba),
-};
-
-const ARUBA_COLUMNS: [&str; 8] = ["ID", "NAME", "REMOTE", "REF-ID", "ST", "LAST", "POLL", "REACH"];
-
-struct Aruba;
-
-impl Block for Aruba {
-    fn line(&mut self, line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
-        if line.text.is_empty() || is_rule(line.text) || words_are(line.text, &ARUBA_COLUMNS) {
-            return Taken::Yes;
-        }
-        let bare = line.text.trim_start();
-        let mark = bare.chars().next().filter(|c| "x.-+#*o".contains(*c));
-        let rest = mark.and_then(|mark| bare.strip_prefix(mark)).unwrap_or(bare);
-        let words: Vec<&str> = rest.split_ascii_whitespace().take(12).collect();
-        let (names, [remote, refid, st, last, poll, reach]) = match words.split_last_chunk::<6>() {
-            Some((names, cells)) if names.first().is_some_and(|id| id.parse::<u32>().is_ok()) => (names, *cells),
-            _ => return Taken::No,
-        };
-        let (Some(st), Some(_), Some(poll_s)) = (stratum(st), interval_s(last), interval_s(poll)) else {
-            return Taken::Rejected("a source needs ST of 0 to 16, LAST and POLL".into());
-        };
-        let Ok(reach) = u8::from_str_radix(reach, 8) else {
-            return Taken::Rejected(format!("reach `{reach}` is not octal 0 to 377"));
-        };
-        rows(Row::Peer(Peer {
-            tally: Some(mark.unwrap_or(' ')),
-            refid: if refid == "-" { "" } else { refid },
-            stratum: Some(st),
-            poll_s: Some(poll_s),
-            reach: Some(reach),
-            ..Peer::new(line.at, remote)
-        }));
-        if let Some(name) = names.last().filter(|name| names.len() > 1 && **name != remote) {
-            variable(rows, line.at, remote, "srchost", name);
-        }
-        Taken::Yes
     }
 }
 

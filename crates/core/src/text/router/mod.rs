@@ -5,6 +5,7 @@
 //! What a command prints seldom says whose it is, but the prompt before it does: see [`prompt`]. A form begins with its
 //! command, or with the first line of what that prints.
 
+mod aruba;
 mod billboard;
 mod config;
 mod detail;
@@ -12,12 +13,13 @@ mod few;
 mod gaia;
 mod mikrotik;
 mod nxos;
+mod sntp;
 mod sros;
 mod status;
 mod vrp;
 
 use super::field::number;
-use super::{Block, Form, Line, Taken};
+use super::{Block, Form, Line, Taken, is_rule};
 use crate::model::{At, Event, Row, What};
 use crate::time::Time;
 
@@ -25,7 +27,7 @@ use crate::time::Time;
 pub const FORMS: &[Form] = &[
     detail::ASSOCIATIONS_DETAIL,
     billboard::ASSOCIATIONS,
-    billboard::ARUBA,
+    aruba::ASSOCIATIONS,
     billboard::COMWARE,
     billboard::ONEACCESS,
     nxos::PEER_STATUS,
@@ -33,6 +35,7 @@ pub const FORMS: &[Form] = &[
     status::STATUS,
     vrp::STATUS,
     vrp::SESSIONS,
+    sntp::STATUS,
     gaia::SERVERS,
     gaia::CURRENT,
     sros::ALL,
@@ -115,12 +118,23 @@ impl Block for Answer {
         if self.waiting && line.text.is_empty() {
             return Taken::Yes;
         }
+        if self.waiting && is_off(line.text) {
+            self.waiting = false;
+            variable(rows, line.at, "", "ntp_service", "inactive");
+            return Taken::Yes;
+        }
         if self.waiting && is_preamble(line.text) {
             self.time = line.text.split_once(", ").and_then(|(_, stamp)| universal(stamp));
             return Taken::Yes;
         }
-        self.waiting = false;
-        self.inner.line(Line { at: At { time: self.time, ..line.at }, ..line }, rows)
+        let taken = self.inner.line(Line { at: At { time: self.time, ..line.at }, ..line }, rows);
+        self.waiting &= taken == Taken::No || is_rule(line.text);
+        taken
+    }
+
+    /// Junos and EOS print what ntpq does, so the command alone says nothing of the form.
+    fn sure(&self) -> bool {
+        !self.waiting
     }
 
     fn end(&mut self, rows: &mut dyn FnMut(Row<'_>)) {
@@ -136,6 +150,11 @@ fn is_preamble(line: &str) -> bool {
         || bare.starts_with("Time source is ")
         // `Mon Nov  5 23:22:25.521 UTC`, without a year.
         || (day && matches!(bare.split_ascii_whitespace().count(), 4 | 5) && bare.contains(':'))
+}
+
+/// What IOS and EOS answer where NTP does not run.
+fn is_off(line: &str) -> bool {
+    matches!(line.trim_start_matches(['%', ' ']), "NTP is not enabled." | "NTP is disabled.")
 }
 
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];

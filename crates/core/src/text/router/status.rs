@@ -18,6 +18,10 @@ const COMMANDS: &[&str] = &["show ntp status"];
 /// `Clock is synchronized, stratum 4, reference is 192.0.2.1`: the leap indicator that it says, and the rest.
 fn first_line(line: &str) -> Option<(u8, &str)> {
     let rest = line.trim_start().strip_prefix("Clock is ")?;
+    // Cisco's small switches say no more.
+    if rest == "unsynchronized" {
+        return Some((3, ""));
+    }
     let (state, rest) = rest.split_once(", ").filter(|(_, rest)| rest.trim_start().starts_with("stratum "))?;
     let leap = match state {
         "synchronized" => 0,
@@ -62,6 +66,10 @@ const FIELDS: &[(&str, Field)] = &[
     ("last update was ", Field::Known),
     ("last clock update was ", Field::Known),
     ("never updated", Field::Known),
+    // IOS-XR 7.
+    ("authenticate is ", Field::Known),
+    ("panic handling is ", Field::Known),
+    ("hostname resolution retry interval is ", Field::Known),
     // FastIron goes on for some lines.
     ("server mode is ", Field::Known),
     ("client mode is ", Field::Known),
@@ -124,11 +132,14 @@ impl Open {
     fn new(at: At<'_>, leap: u8, rest: &str) -> Result<Self, String> {
         let mut pieces = rest.split(',').map(str::trim);
         let st = pieces.next().and_then(|piece| piece.strip_prefix("stratum ")).unwrap_or_default();
-        let st = stratum(st.trim()).ok_or_else(|| format!("stratum `{st}` is not 0 to 16"))?;
+        let st = match stratum(st.trim()) {
+            None if !rest.is_empty() => return Err(format!("stratum `{st}` is not 0 to 16")),
+            st => st,
+        };
         let source = pieces.find_map(|piece| {
             piece.strip_prefix("reference is ").or_else(|| piece.strip_prefix("reference clock is "))
         });
-        let clock = Clock { stratum: Some(st), leap: Some(leap), ..Clock::new(kept(at)) };
+        let clock = Clock { stratum: st, leap: Some(leap), ..Clock::new(kept(at)) };
         let source = source.unwrap_or_default().trim().to_owned();
         Ok(Open { source, clock, nominal: None, actual: None, never_set: false })
     }

@@ -40,7 +40,7 @@ const LONGEST_WARNING: u8 = 8;
 
 fn labelled(line: &str) -> Option<(&'static str, &str)> {
     let (label, value) = line.trim_start().split_once(": ")?;
-    let (_, name) = LABELS.iter().find(|(known, _)| *known == label)?;
+    let (_, name) = LABELS.iter().find(|(known, _)| label.trim_end().eq_ignore_ascii_case(known))?;
     Some((name, value.trim()))
 }
 

@@ -36,7 +36,12 @@ fn gauge(rows: &mut dyn FnMut(Row<'_>), at: At<'_>, of: &str, name: &'static str
 fn labelled(line: &str) -> Option<(&str, &str)> {
     let (label, value) = line.split_once(':')?;
     let label = label.trim();
-    let is_label = label.len() < 60 && label.starts_with(char::is_alphabetic) && !label.contains(['[', '=', '"']);
+    // Consoles of other languages write in their own code page. What is no UTF-8 was put as U+FFFD, and half a character
+    // of two bytes may look like a bracket.
+    let is_letter = |c: char| c.is_alphabetic() || c == char::REPLACEMENT_CHARACTER;
+    let is_foreign = label.contains(char::REPLACEMENT_CHARACTER);
+    let is_label =
+        label.chars().count() < 60 && label.starts_with(is_letter) && (is_foreign || !label.contains(['[', '=', '"']));
     is_label.then_some((label, value.trim()))
 }
 

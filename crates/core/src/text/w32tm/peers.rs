@@ -29,7 +29,9 @@ const LABELS: [&str; 14] = [
 /// `#Peers: 2`
 fn opens(line: &str) -> bool {
     let count = line.strip_prefix('#').filter(|label| !label.starts_with(' ')).and_then(labelled);
-    count.is_some_and(|(label, value)| label.contains("eer") && integer(value).is_some())
+    count.is_some_and(|(label, value)| {
+        (label.contains("eer") || label.starts_with("Homolog")) && integer(value).is_some()
+    })
 }
 
 #[derive(Default)]

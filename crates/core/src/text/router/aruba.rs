@@ -1,0 +1,107 @@
+//! `show ntp associations` of OpenSwitch and of Aruba's AOS-CX, which came of it: ntpq's columns, more or fewer of them.
+
+use super::billboard::words_are;
+use super::{interval_s, stratum, variable};
+use crate::model::{Peer, Row};
+use crate::text::field::number;
+use crate::text::{Block, Form, Line, Taken, is_rule};
+
+/// `show ntp associations`.
+pub const ASSOCIATIONS: Form = Form {
+    name: "show ntp associations (AOS-CX)",
+    opens: |line| columns(line).is_some(),
+    block: || Box::new(Associations { long: false }),
+};
+
+const SHORT: [&str; 8] = ["ID", "NAME", "REMOTE", "REF-ID", "ST", "LAST", "POLL", "REACH"];
+const LONG: [&str; 14] =
+    ["ID", "NAME", "REMOTE", "VER", "KEYID", "REF-ID", "ST", "T", "LAST", "POLL", "REACH", "DELAY", "OFFSET", "JITTER"];
+
+/// Whether a header has the columns of OpenSwitch; `None` where it is none.
+fn columns(line: &str) -> Option<bool> {
+    let long = words_are(line, &LONG);
+    (long || words_are(line, &SHORT)).then_some(long)
+}
+
+struct Associations {
+    long: bool,
+}
+
+impl Block for Associations {
+    fn line(&mut self, line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
+        if let Some(long) = columns(line.text) {
+            self.long = long;
+            return Taken::Yes;
+        }
+        if line.text.is_empty() || is_rule(line.text) {
+            return Taken::Yes;
+        }
+        let bare = line.text.trim_start();
+        let mark = bare.chars().next().filter(|c| "x.-+#*o".contains(*c));
+        let rest = mark.and_then(|mark| bare.strip_prefix(mark)).unwrap_or(bare);
+        let words: Vec<&str> = rest.split_ascii_whitespace().take(16).collect();
+        let (names, cells) = words.split_at(words.len().saturating_sub(if self.long { 12 } else { 6 }));
+        let (remote, refid, st, last, poll, reach, measures) = match cells {
+            [remote, refid, st, last, poll, reach] => (*remote, *refid, *st, *last, *poll, *reach, ["-"; 3]),
+            [remote, _, _, refid, st, _, last, poll, reach, measures @ ..] => {
+                let Ok(measures) = <[&str; 3]>::try_from(measures) else { return Taken::No };
+                (*remote, *refid, *st, *last, *poll, *reach, measures)
+            }
+            _ => return Taken::No,
+        };
+        if names.first().is_none_or(|id| id.parse::<u32>().is_err()) {
+            return Taken::No;
+        }
+        // A source that was never asked has `-` in most columns.
+        let (st, last, poll_s) = (said(st, stratum), interval_s(last), said(poll, interval_s));
+        let (Some(st), Some(_), Some(poll_s)) = (st, last, poll_s) else {
+            return Taken::Rejected("a source needs ST of 0 to 16, LAST and POLL".into());
+        };
+        let Some(reach) = said(reach, |cell| u8::from_str_radix(cell, 8).ok()) else {
+            return Taken::Rejected(format!("reach `{reach}` is not octal 0 to 377"));
+        };
+        let [Some(delay), Some(offset), Some(jitter)] = measures.map(|cell| said(cell, number)) else {
+            return Taken::Rejected("DELAY, OFFSET or JITTER is not a number".into());
+        };
+        rows(Row::Peer(Peer {
+            tally: Some(mark.unwrap_or(' ')),
+            refid: if refid == "-" { "" } else { refid },
+            stratum: st,
+            poll_s,
+            reach,
+            // ntpd's own, in milliseconds: reference − local.
+            offset_s: offset.map(|ms| ms / 1e3),
+            delay_s: delay.map(|ms| ms / 1e3),
+            jitter_s: jitter.map(|ms| ms / 1e3),
+            ..Peer::new(line.at, remote)
+        }));
+        if let Some(name) = names.last().filter(|name| names.len() > 1 && **name != remote) {
+            variable(rows, line.at, remote, "srchost", name);
+        }
+        Taken::Yes
+    }
+}
+
+/// A cell, of which `-` says nothing; `None` where it is not what it must be.
+fn said<T>(cell: &str, read: impl Fn(&str) -> Option<T>) -> Option<Option<T>> {
+    if cell == "-" { Some(None) } else { read(cell).map(Some) }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::text::tests::{peers, read};
+
+    #[test]
+    fn both_tables_are_read() {
+        let text = "s1(config)#show ntp associations\n----\n  ID             NAME           REMOTE  VER  KEYID           REF-ID  ST  T  LAST  \
+                    POLL  REACH  DELAY  OFFSET  JITTER\n----\n   1        192.0.2.1        192.0.2.1    3      -           \
+                    .INIT.   -  -     -     -      -      -       -       -\n*  2   ntp.example     192.0.2.2    4     \
+                    10           .GPS.   2  U    10    64      17  0.121   -0.994   1.001\n----\n";
+        let (_, rejects, forms) = read(text);
+        assert_eq!((rejects, forms), (vec![], vec!["show ntp associations (AOS-CX)"]));
+        let never = "host=s1 source=192.0.2.1 tally=  refid=.INIT.";
+        let want = "host=s1 source=192.0.2.2 tally=* refid=.GPS. stratum=2 poll_s=64 reach=17 offset_s=-0.000994 \
+                    delay_s=0.000121 jitter_s=0.001001";
+        assert_eq!(peers(text), [never, want]);
+    }
+}
