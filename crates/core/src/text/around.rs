@@ -24,8 +24,8 @@ pub(super) fn is_nobodys(bare: &str) -> bool {
 }
 
 /// What a tool that runs commands prints of its own: `watch`, pyATS, NTPsec's `ntpmon`, the shell of Windows; Junos of its
-/// two routing engines (`{master:0}`); `service ntpd status`, and Cisco's `utils ntp status`, which ends with the time
-/// twice.
+/// two routing engines (`{master:0}`), SONiC of its networks; `service ntpd status`; and Cisco's `utils ntp status`, which
+/// ends with the time twice.
 fn is_wrapping(bare: &str) -> bool {
     let watched = bare.strip_prefix("Every ").and_then(|rest| rest.split_once("s: "));
     let engine = bare.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
@@ -40,6 +40,7 @@ fn is_wrapping(bare: &str) -> bool {
         || (bare.starts_with("ntpd ") && bare.contains("  Updated: "))
         || (bare.starts_with("Microsoft Windows [") && bare.ends_with(']'))
         || (bare.contains("(c) ") && bare.contains(" Microsoft Corporation"))
+        || bare == "MGMT_VRF_CONFIG is not present."
         || (bare.starts_with("Current time in ") && bare.contains(" is : "))
 }
 

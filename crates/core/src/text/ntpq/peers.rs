@@ -96,7 +96,7 @@ fn is_alone(line: &str) -> bool {
     let Some(layout) = Layout::of(HEADER) else { return false };
     Cells::cut(line, &layout, None).is_some_and(|cells| {
         let is_kind =
-            matches!(cells.word(Column::Kind), "u" | "l" | "b" | "B" | "s" | "S" | "a" | "A" | "m" | "M" | "p");
+            matches!(cells.word(Column::Kind), "u" | "l" | "b" | "B" | "s" | "S" | "a" | "A" | "m" | "M" | "p" | "-");
         let is_fraction = |column| cells.word(column).contains('.');
         is_kind
             && is_fraction(Column::Delay)

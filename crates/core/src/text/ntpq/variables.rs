@@ -9,7 +9,7 @@ use crate::time::Time;
 /// `ntpq -c readvar` (`rv`, `rl`) and `clockvar` (`cv`), of the system or of an association, whole or of a few variables.
 pub const VARIABLES: Form = Form {
     name: "ntpq -c readvar",
-    opens: |line| Header::of(line).is_some() || is_bare(line),
+    opens: |line| Header::of(line).is_some() || is_bare(line) || is_time(line),
     block: || Box::new(Variables::default()),
 };
 
@@ -107,6 +107,12 @@ fn is_bare(line: &str) -> bool {
         && !line.contains(" = ")
         && line.split_once('=').is_some_and(|(_, value)| !value.starts_with([' ', '\t']))
         && names.all(|item| item.is_some())
+}
+
+/// A time alone, `clock=eead3614.482e62ca  Sun, Nov 22 2026  9:36:20.281`: the date has commas in it.
+fn is_time(line: &str) -> bool {
+    let time = ["clock=", "reftime=", "rec=", "org=", "xmt="].iter().find_map(|name| line.strip_prefix(name));
+    time.is_some_and(|time| stamp(time.split(' ').next().unwrap_or_default()).is_some())
 }
 
 #[derive(Default)]

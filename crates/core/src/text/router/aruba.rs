@@ -1,8 +1,9 @@
-//! `show ntp associations` of OpenSwitch and of Aruba's AOS-CX, which came of it: ntpq's columns, more or fewer of them.
+//! `show ntp associations` and `show ntp statistics` of OpenSwitch and of Aruba's AOS-CX, which came of it: ntpq's columns,
+//! more or fewer of them.
 
 use super::billboard::words_are;
 use super::{interval_s, stratum, variable};
-use crate::model::{Peer, Row};
+use crate::model::{Counter, Event, Peer, Row, What};
 use crate::text::field::number;
 use crate::text::{Block, Form, Line, Taken, is_rule};
 
@@ -82,6 +83,45 @@ impl Block for Associations {
     }
 }
 
+/// `show ntp statistics`: packets received, a label and a count a line; the manual and the switch word them otherwise.
+pub const STATISTICS: Form = Form {
+    name: "show ntp statistics (AOS-CX)",
+    opens: |line| count(line).is_some_and(|(name, _)| name == Counter::Received),
+    block: || Box::new(Statistics),
+};
+
+const COUNTS: [(&[&str], Counter); 9] = [
+    (&["Rx-pkts"], Counter::Received),
+    (&["Rx cur ver", "Cur Ver Rx-pkts", "Current Version Rx-pkts"], Counter::CurrentVersion),
+    (&["Rx old ver", "Old Ver Rx-pkts", "Old Version Rx-pkts"], Counter::OldVersion),
+    (&["Err-pkts", "Error pkts"], Counter::BadFormat),
+    (&["Auth-failed-pkts", "Auth-failed pkts"], Counter::BadAuth),
+    (&["Declined-pkts", "Declined pkts"], Counter::Declined),
+    (&["Restricted-pkts", "Restricted pkts"], Counter::Restricted),
+    (&["Rate-limited-pkts", "Rate-limited pkts"], Counter::Limited),
+    (&["KoD-pkts", "KOD pkts"], Counter::KodSent),
+];
+
+fn count(line: &str) -> Option<(Counter, u64)> {
+    let (label, value) = line.trim().rsplit_once(' ')?;
+    let label = label.trim_end().trim_end_matches(':').trim_end();
+    let (_, name) = COUNTS.iter().find(|(labels, _)| labels.contains(&label))?;
+    Some((*name, value.parse().ok()?))
+}
+
+struct Statistics;
+
+impl Block for Statistics {
+    fn line(&mut self, line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
+        if line.text.is_empty() || is_rule(line.text) {
+            return Taken::Yes;
+        }
+        let Some((name, value)) = count(line.text) else { return Taken::No };
+        rows(Row::Event(Event { at: line.at, what: What::Counter { association: "", name, value, over_s: None } }));
+        Taken::Yes
+    }
+}
+
 /// A cell, of which `-` says nothing; `None` where it is not what it must be.
 fn said<T>(cell: &str, read: impl Fn(&str) -> Option<T>) -> Option<Option<T>> {
     if cell == "-" { Some(None) } else { read(cell).map(Some) }
@@ -89,7 +129,7 @@ fn said<T>(cell: &str, read: impl Fn(&str) -> Option<T>) -> Option<Option<T>> {
 
 #[cfg(test)]
 mod tests {
-    use crate::text::tests::{peers, read};
+    use crate::text::tests::{counters, peers, read};
 
     #[test]
     fn both_tables_are_read() {
@@ -103,5 +143,19 @@ mod tests {
         let want = "host=s1 source=192.0.2.2 tally=* refid=.GPS. stratum=2 poll_s=64 reach=17 offset_s=-0.000994 \
                     delay_s=0.000121 jitter_s=0.001001";
         assert_eq!(peers(text), [never, want]);
+    }
+
+    #[test]
+    fn counters_are_known_by_both_wordings() {
+        let text = "Rx-pkts              100\nRx cur ver           80\nKoD-pkts             2\n             Rx-pkts    \
+                    7\n     Old Ver Rx-pkts    0\n";
+        let want = [
+            "received value=100",
+            "current_version value=80",
+            "kod_sent value=2",
+            "received value=7",
+            "old_version value=0",
+        ];
+        assert_eq!(counters(text), want.map(|said| format!("name={said}")));
     }
 }

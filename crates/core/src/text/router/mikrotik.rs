@@ -1,4 +1,4 @@
-//! MikroTik's RouterOS 7: `/system/ntp/client/print`, labels whose colons stand below each other.
+//! MikroTik's RouterOS 6 and 7: `/system/ntp/client/print`, labels whose colons stand below each other.
 
 use super::{Answer, kept, variable};
 use crate::model::{Clock, Daemon, Event, Row, What};
@@ -15,7 +15,7 @@ const COMMANDS: &[&str] = &["/system ntp client print", "/system/ntp/client/prin
 
 /// `enabled: yes`, moved right so that its colon stands below the others.
 fn is_first(line: &str) -> bool {
-    line.starts_with("       ") && matches!(line.trim(), "enabled: yes" | "enabled: no")
+    line.starts_with("      ") && matches!(line.trim(), "enabled: yes" | "enabled: no")
 }
 
 #[derive(Default)]
@@ -45,7 +45,17 @@ impl Block for Client {
         self.servers = label == "servers";
         match label {
             "servers" => servers(line, value, rows),
-            "mode" | "vrf" => {}
+            "mode" | "vrf" | "poll-interval" => {}
+            // RouterOS 6.
+            "primary-ntp" | "secondary-ntp" if value == "0.0.0.0" => {}
+            "primary-ntp" | "secondary-ntp" | "server-dns-names" | "dynamic-servers" => servers(line, value, rows),
+            "active-server" => value.clone_into(source),
+            "last-update-from"
+            | "last-update-before"
+            | "last-bad-packet-from"
+            | "last-bad-packet-before"
+            | "last-bad-packet-reason" => variable(rows, line.at, "", label, value),
+            "last-adjustment" => variable(rows, line.at, "", "last_adjustment", value),
             "status" => {
                 clock.leap = Some(if value == "synchronized" { 0 } else { 3 });
                 variable(rows, line.at, "", "status", value);

@@ -28,6 +28,7 @@ pub const FORMS: &[Form] = &[
     detail::ASSOCIATIONS_DETAIL,
     billboard::ASSOCIATIONS,
     aruba::ASSOCIATIONS,
+    aruba::STATISTICS,
     billboard::COMWARE,
     billboard::ONEACCESS,
     nxos::PEER_STATUS,
