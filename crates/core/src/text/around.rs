@@ -50,12 +50,21 @@ pub(crate) fn is_prompt(line: &str) -> bool {
     let windows = line.strip_prefix("PS ").unwrap_or(line);
     let is_drive = windows.starts_with(|c: char| c.is_ascii_uppercase()) && windows.get(1..3) == Some(":\\");
     is_drive && windows.contains('>')
+        || is_command(line)
         || line.starts_with("admin:utils ")
         || router::prompt(line).is_some()
         || line.split_once(['#', '$', '>']).is_some_and(|(before, after)| {
             let asks = before.contains('@') || matches!(before, "ntpq" | "chronyc");
             asks && (after.is_empty() || after.starts_with(' '))
         })
+}
+
+/// A command that asks for evidence, without a prompt.
+fn is_command(line: &str) -> bool {
+    let bare = line.strip_prefix("sudo ").unwrap_or(line);
+    let asks = ["ntpq -", "ntpdc -", "chronyc ", "timedatectl ", "ntpdate -", "w32tm /"];
+    line.len() < 100
+        && (asks.iter().any(|start| bare.starts_with(start)) || matches!(bare, "ntptime" | "ntpstat" | "timedatectl"))
 }
 
 /// A line of a template's own language (Jinja, Go, ERB, EPP), as configuration management keeps them.

@@ -1,9 +1,9 @@
-//! `show ntp associations` and `show ntp statistics` of OpenSwitch and of Aruba's AOS-CX, which came of it: ntpq's columns,
+//! `show ntp associations`, `status` and `statistics` of OpenSwitch and of Aruba's AOS-CX, which came of it: ntpq's columns,
 //! more or fewer of them.
 
 use super::billboard::words_are;
-use super::{interval_s, stratum, variable};
-use crate::model::{Counter, Event, Peer, Row, What};
+use super::{interval_s, kept, leading, stratum, variable};
+use crate::model::{Clock, Counter, Event, Peer, Row, What};
 use crate::text::field::number;
 use crate::text::{Block, Form, Line, Taken, is_rule};
 
@@ -80,6 +80,80 @@ impl Block for Associations {
             variable(rows, line.at, remote, "srchost", name);
         }
         Taken::Yes
+    }
+}
+
+/// `show ntp status`: sentences in OpenSwitch, labels in AOS-CX.
+pub const STATUS: Form = Form {
+    name: "show ntp status (AOS-CX)",
+    opens: |line| matches!(line.trim_end_matches('.'), "NTP is enabled" | "NTP Status Information"),
+    block: || Box::new(Status::default()),
+};
+
+#[derive(Default)]
+struct Status {
+    source: String,
+    clock: Option<Clock<'static>>,
+}
+
+impl Block for Status {
+    fn line(&mut self, line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
+        let text = line.text.trim_end_matches('.');
+        if (STATUS.opens)(text) {
+            self.end(rows);
+            self.clock = Some(Clock::new(kept(line.at)));
+            return Taken::Yes;
+        }
+        let Some(clock) = &mut self.clock else { return Taken::No };
+        let known = [
+            "NTP authentication is ",
+            "Uptime: ",
+            "Time accuracy is within ",
+            "Reference time: ",
+            "NTP Synchronization",
+        ];
+        if text.is_empty() || known.iter().any(|start| text.starts_with(start)) {
+            return Taken::Yes;
+        }
+        if text.starts_with("Not synchronized with an NTP server") {
+            clock.leap = Some(3);
+            return Taken::Yes;
+        }
+        let said = text.strip_prefix("Synchronized to NTP Server ").map(|value| ("NTP Server", value));
+        let said = said.or_else(|| text.split_once(" = "));
+        let said = said.or_else(|| text.split_once(':').map(|(label, value)| (label.trim_end(), value.trim())));
+        match said {
+            Some(("NTP Server", value)) => {
+                let Some((source, level)) = value.split_once(" at stratum ") else { return Taken::No };
+                let Some(level) = stratum(level.trim()) else {
+                    return Taken::Rejected(format!("stratum `{level}` is not 0 to 16"));
+                };
+                source.clone_into(&mut self.source);
+                (clock.leap, clock.stratum) = (Some(0), Some(level));
+            }
+            Some(("Poll interval", value)) => clock.poll_s = leading(value),
+            // The accuracy is said to be in seconds, and is the offset in milliseconds without its sign.
+            Some((
+                "NTP"
+                | "NTP DHCP"
+                | "NTP Authentication"
+                | "NTP Server Connections"
+                | "System time"
+                | "NTP uptime"
+                | "Time accuracy"
+                | "Reference time",
+                _,
+            )) => {}
+            _ => return Taken::No,
+        }
+        Taken::Yes
+    }
+
+    fn end(&mut self, rows: &mut dyn FnMut(Row<'_>)) {
+        if let Some(clock) = self.clock.take() {
+            rows(Row::Clock(Clock { source: &self.source, ..clock }));
+        }
+        self.source.clear();
     }
 }
 

@@ -29,6 +29,7 @@ pub const FORMS: &[Form] = &[
     billboard::ASSOCIATIONS,
     aruba::ASSOCIATIONS,
     aruba::STATISTICS,
+    aruba::STATUS,
     billboard::COMWARE,
     billboard::ONEACCESS,
     nxos::PEER_STATUS,
