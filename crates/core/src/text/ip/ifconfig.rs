@@ -46,7 +46,8 @@ impl Block for Interfaces {
                 (None, Some(bits)) => bits.parse().ok()?,
                 (None, None) => all,
             };
-            Some((host, bits))
+            let all = if host.is_ipv4() { 32 } else { 128 };
+            (bits <= all).then_some((host, bits))
         });
         match found {
             Some(found) => {
@@ -74,5 +75,7 @@ mod tests {
             let want = ["address subject=eth0 text=192.0.2.2/24", "address subject=eth0 text=2001:db8::2/64"];
             assert_eq!(read(text).0, want, "{text}");
         }
+        let (rows, rejects, _) = read("eth0: flags=8843<UP> mtu 1500\n\tinet 192.0.2.2 prefixlen 64\n");
+        assert_eq!((rows.len(), rejects), (0, vec!["line 2: expected an address and its netmask".to_owned()]));
     }
 }

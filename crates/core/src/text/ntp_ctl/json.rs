@@ -112,7 +112,10 @@ fn give(state: &Value, line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) {
         _ => None,
     };
     System {
-        stratum: system["stratum"].as_u64().and_then(|stratum| u8::try_from(stratum).ok()),
+        stratum: system["stratum"]
+            .as_u64()
+            .and_then(|stratum| u8::try_from(stratum).ok())
+            .filter(|stratum| *stratum <= 16),
         leap,
         poll_s: exponent(&system["poll_interval"]),
         root_delay_s: system["root_delay"].as_f64(),
@@ -185,6 +188,8 @@ mod tests {
         let want = "source=192.0.2.1 poll_s=16 offset_s=-0.0229 delay_s=0.0047 jitter_s=0.0002 root_delay_s=0.0014 \
                     root_dispersion_s=0.1035";
         assert_eq!(peers(&one), [format!("{time} {want}")]);
+        let (odd, _, _) = read(&one.replace("\"stratum\":3", "\"stratum\":17"));
+        assert_eq!(odd[4], format!("clock {time} leap=0 root_delay_s=0.0057"));
         assert!(rows.contains(&format!("{time} counter name=limited value=2")), "{rows:?}");
     }
 

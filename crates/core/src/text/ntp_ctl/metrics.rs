@@ -105,7 +105,7 @@ impl Metrics {
                 return;
             }
             "ntp_system_accumulated_steps_seconds" => return gauge("accumulated_steps_s"),
-            "ntp_system_stratum" => self.system.stratum = Some(value as u8),
+            "ntp_system_stratum" => self.system.stratum = Some(value as u8).filter(|_| (0.0..=16.0).contains(&value)),
             // 0 to 2 as in a packet; 3 and 4 are ntpd-rs's *unknown* and *unsynchronised*.
             "ntp_system_leap_indicator" => self.system.leap = Some(value.clamp(0.0, 3.0) as u8),
             "ntp_system_poll_interval_seconds" => self.system.poll_s = Some(value),
@@ -166,6 +166,10 @@ mod tests {
             ["gauge name=uptime_s value=12.5", "variable name=version text=1.6.2", "clock stratum=3"]
         );
         assert_eq!((rejects, forms), (vec!["line 8: `late` is not a number".to_owned()], vec!["ntpd-rs metrics"]));
+        assert_eq!(
+            read(&text.replace("stratum 3", "stratum 17")).0.iter().filter(|row| row.contains("stratum")).count(),
+            0
+        );
         assert_eq!(read("node_ntp_offset_seconds 0.1\nntp_system_of_ours is down\n").2.len(), 0);
     }
 }

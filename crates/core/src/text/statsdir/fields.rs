@@ -46,7 +46,7 @@ impl<'a> Fields<'a> {
         let mut fields = Fields { at: line.at, text: line.text, next: 0 };
         let second = fields.word().filter(|word| matches!(word.len(), 9 | 10))?;
         let second = i64::try_from(whole(second.as_bytes())?).ok()?;
-        fields.at.time = Some(Time(second * SECOND));
+        fields.at.time = Some(Time(second.checked_mul(SECOND)?));
         Some(fields)
     }
 
@@ -209,7 +209,7 @@ fn is_ipv4(word: &str) -> bool {
 /// `127.127.20.0`, or `NMEA(0)` as NTPsec writes it.
 pub fn is_refclock(word: &str) -> bool {
     let label = word.strip_suffix(')').and_then(|word| word.split_once('('));
-    word.starts_with("127.127.")
+    (word.starts_with("127.127.") && is_ipv4(word))
         || label.is_some_and(|(name, unit)| {
             let is_name = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
             !name.is_empty() && name.bytes().all(is_name) && whole(unit.as_bytes()).is_some()

@@ -286,6 +286,13 @@ fn a_file_of_many_kinds_and_others_beside_it() {
 }
 
 #[test]
+fn what_only_begins_like_a_stamp_or_a_reference_clock_is_none() {
+    let odd = "9999999999 ZONE0 27.8\n49213 525.624 127.127.40.A,4807.038,N hello\n49213 525.624 127.127.4";
+    let (rows, rejects, forms) = read(odd);
+    assert_eq!((rows.len(), rejects.len(), forms), (0, 3, vec![]));
+}
+
+#[test]
 fn a_row_that_was_cut_is_no_row_of_another_file() {
     let whole = [
         "61366 33914.602 127.127.20.0 9714 0.000054394 0.000306203 7.937500062 0.000000000",

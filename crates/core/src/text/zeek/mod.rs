@@ -148,7 +148,7 @@ fn message(at: At<'_>, cells: &Cells<'_>, peers: &mut Peers, rows: &mut dyn FnMu
     let host = cells.get(Sensor).unwrap_or_default();
     let mut packet = Packet::new(At { time: cells.read(Ts, time)?.flatten(), host, ..at });
     packet.mode = Some(mode);
-    packet.version = cells.read(Version, small)?;
+    packet.version = cells.read(Version, small)?.filter(|version| *version < 8);
     let end = |host, port| Ok::<_, String>((cells.read(host, |text| text.parse().ok())?, cells.read(port, port_of)?));
     let (originator, responder): ((Option<IpAddr>, _), _) = (end(OrigHost, OrigPort)?, end(RespHost, RespPort)?);
     packet.stratum = cells.read(Stratum, small)?;
@@ -361,6 +361,8 @@ mod tests {
         );
         assert!(sent(4).contains("source=198.51.100.2 source_port=123 destination=192.0.2.1 destination_port=40000"));
         assert!(!sent(6).contains("source"));
+        let version_8 = rows(&format!("{}8\t3\t{rest}\n", ends.trim_end_matches('4')));
+        assert!(!version_8[0].contains("version"), "three bits have no such version: {version_8:?}");
     }
 
     #[test]
