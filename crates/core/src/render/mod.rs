@@ -12,11 +12,12 @@ pub mod text;
 use crate::exchange::{Alignment, Tally};
 use crate::scene::Scene;
 
-/// Evidence as it may be printed: control characters, which could move a terminal's cursor, become visible.
+/// Evidence as it may be printed: what could move a terminal's cursor or turn the order of its letters becomes visible.
 #[must_use]
 pub fn plain(text: &str) -> std::borrow::Cow<'_, str> {
-    if text.chars().any(char::is_control) {
-        text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect::<String>().into()
+    let is_odd = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if text.chars().any(is_odd) {
+        text.chars().map(|c| if is_odd(c) { '\u{fffd}' } else { c }).collect::<String>().into()
     } else {
         text.into()
     }

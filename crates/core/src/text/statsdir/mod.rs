@@ -122,14 +122,13 @@ impl Kind {
 fn opens(text: &str, kind: &Kind) -> bool {
     // Nearly every other line fails at its first byte; a text that quotes rows may have moved them to the right.
     let text = text.trim_start_matches([' ', '\t']);
-    if !text.starts_with(|c: char| c.is_ascii_digit() || c == '\0') {
+    if !text.starts_with(|c: char| c.is_ascii_digit()) {
         return false;
     }
     let has = |text: &str| {
         let at = At::origin(Origin { input: InputId(0), place: Place::Line(0) });
         Fields::of(Line { at, text, written: Time(0) }).is_some_and(|fields| kind.has(&fields))
     };
-    let text = text.trim_start_matches('\0');
     has(text) || (!kind.free && with_points(text).is_some_and(|text| has(&text)))
 }
 
@@ -141,9 +140,7 @@ struct Rows {
 
 impl Block for Rows {
     fn line(&mut self, line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
-        // A crash leaves zeros where the file had grown but nothing was written; what follows them is whole.
         let text = match line.text.as_bytes().first() {
-            Some(b'\0') => line.text.trim_start_matches('\0'),
             Some(b' ' | b'\t') => line.text.trim_start_matches([' ', '\t']),
             _ => line.text,
         };
@@ -169,7 +166,7 @@ impl Block for Rows {
         if other.is_some_and(|other| !is_beginning(self.kind, other, fields)) {
             return Taken::No;
         }
-        Taken::Rejected(why_broken(self.kind, text))
+        Taken::Rejected(why_broken(self.kind, line.text))
     }
 }
 
@@ -194,9 +191,6 @@ fn is_beginning(kind: &Kind, other: &Kind, mut fields: Fields<'_>) -> bool {
 fn no_row(text: &str) -> Taken {
     if text.is_empty() || text.starts_with('#') {
         return Taken::Yes;
-    }
-    if text.bytes().all(|byte| byte == 0) {
-        return Taken::Rejected("zero bytes, as a crash leaves them where a row was to be".into());
     }
     let (day, rest) = text.split_once(' ').unwrap_or((text, ""));
     if day.len() > 5 || !day.bytes().all(|byte| byte.is_ascii_digit()) {
