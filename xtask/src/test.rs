@@ -33,6 +33,11 @@ pub fn test() -> ExitCode {
         let tests = "test --workspace --no-fail-fast -- --quiet --show-output";
         run_tests(&mut cargo(tests)).map(Outcome::Tested)
     });
+    // Parquet is in no default build.
+    steps.run("tests of parquet", || {
+        let tests = "test --package ntpscope --features parquet --bin ntpscope parquet -- --show-output";
+        run_tests(&mut cargo(tests)).map(Outcome::Tested)
+    });
     let built = steps.run("release build", || run(&mut cargo("build --release --package ntpscope")));
     steps.run("cases", || if built { cases() } else { skipped("the release build failed") });
     steps.finish()

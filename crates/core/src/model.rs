@@ -8,7 +8,7 @@ use crate::time::Time;
 use std::fmt;
 use std::net::IpAddr;
 
-/// An input's number in [`crate::inputs::Inputs`].
+/// An input's number in [`crate::scene::Scene`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct InputId(pub u32);
 

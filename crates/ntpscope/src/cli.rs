@@ -22,7 +22,10 @@ pub enum Verb {
     Diagnose(Diagnose),
     /// List the requests in captures: where each was seen, what became of it, how it was rewritten
     Exchanges(Exchanges),
-    /// Show what was read: the rows of any evidence, as CSV or JSON lines; what was not understood; or a summary
+    /// Show what was read: the rows of any evidence; what was not understood; or a summary
+    ///
+    /// Exit status: 0 something was read, 2 nothing could be. A row's host is as its line or folder names it; the summary
+    /// joins the names of one host.
     Rows(Rows),
     /// Print the page of a cause or rule; without an ID, list them
     Explain {
@@ -34,8 +37,8 @@ pub enum Verb {
 /// What `diagnose` takes.
 #[derive(Debug, Args)]
 pub struct Diagnose {
-    /// Files or folders: captures, ntpq and chronyc output, configuration, conntrack and nft listings, plain or
-    /// compressed (gz, xz, zst); `-` is standard input
+    /// Files, folders or archives (tar, zip), plain or compressed (gz, bz2, xz, zst): captures, statistics, logs, output of
+    /// ntpq and chronyc, configuration, network state; `-` is standard input
     #[arg(required_unless_present = "host")]
     pub path: Vec<PathBuf>,
     /// The evidence below PATH belongs to host NAME

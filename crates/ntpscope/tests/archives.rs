@@ -135,3 +135,77 @@ fn a_sosreport_belongs_to_the_host_in_its_name() {
     assert_eq!((&of("ntp.conf")["host"], &of("ntpq_-pn")["host"]), (&"c1".into(), &"c1".into()));
     assert_eq!((&of("ntpq_-pn")["rows"], &of("sshd_config")["kind"]), (&1.into(), &Value::Null));
 }
+
+/// What `rows` says of an archive on standard error, and how many rows it gives.
+fn rows(dir: &TempDir, name: &str, bytes: &[u8]) -> (String, usize) {
+    let path = dir.0.join(name);
+    fs::write(&path, bytes).expect("the folder is writable");
+    let ran = Command::new(env!("CARGO_BIN_EXE_ntpscope")).arg("rows").arg(path).output().expect("the program starts");
+    let text = |bytes| String::from_utf8(bytes).expect("the program writes UTF-8");
+    (text(ran.stderr), text(ran.stdout).lines().count())
+}
+
+fn packed(members: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut archive = tar::Builder::new(Vec::new());
+    for (path, bytes) in members {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        archive.append_data(&mut header, path, *bytes).expect("memory takes it");
+    }
+    archive.into_inner().expect("memory takes it")
+}
+
+#[test]
+fn damage_is_told_and_what_comes_before_it_is_read() {
+    let dir = temp("damage");
+    let lines: String = (10_000..40_000)
+        .map(|second| format!("61366 {second}.579 192.0.2.1 963a -0.000{second} 0.013380 0.000116 0.000500\n"))
+        .collect();
+    let lines = lines.as_bytes();
+    for (name, mut whole) in [("peers.gz", gz(lines)), ("peers.xz", xz(lines)), ("peers.bz2", bz2(lines))] {
+        let middle = whole.len() / 2;
+        whole[middle] ^= 0x55;
+        let (said, rows) = rows(&dir, name, &whole);
+        assert!(said.contains("could be read only to line") && rows > 0, "{name}: {rows} rows, {said}");
+    }
+    let cut = packed(&[("a", lines), ("b", lines)]);
+    let (said, count) = rows(&dir, "cut.tar", &cut[..cut.len() - 1_000_000]);
+    assert!(said.contains("cut.tar/b: could be read only to line") && said.contains("ends within it"), "{said}");
+    assert!((30_000..60_000).contains(&count), "{count} rows");
+    let mut zipped = zip(Path::new(STORY));
+    // The way that the first member is packed, in its own header and in the directory: none that there is.
+    let directory = zipped.windows(4).position(|four| four == b"PK\x01\x02").expect("a directory");
+    (zipped[8], zipped[directory + 10]) = (77, 77);
+    let (said, count) = rows(&dir, "odd.zip", &zipped);
+    assert!(said.contains("compression method not supported") && count > 0, "{said}");
+}
+
+#[test]
+fn no_name_in_an_archive_takes_memory_beyond_measure() {
+    let dir = temp("name");
+    let mut header = tar::Header::new_gnu();
+    header.set_path("././@LongLink").expect("a short path");
+    header.set_entry_type(tar::EntryType::GNULongName);
+    header.set_size(40 << 20);
+    header.set_cksum();
+    let mut archive = header.as_bytes().to_vec();
+    archive.resize(archive.len() + (40 << 20), b'n');
+    archive.extend(packed(&[("a", b"server 192.0.2.1\n")]));
+    let (said, rows) = rows(&dir, "name.tar.gz", &gz(&archive));
+    assert!(rows == 0 && said.contains("a name or map beyond all measure"), "{said}");
+}
+
+#[test]
+fn more_captures_than_points_are_told_and_still_listed() {
+    let dir = temp("points");
+    let capture = fs::read(format!("{STORY}/pcap/c1_eth0.pcap")).expect("the story has this capture");
+    let names: Vec<String> = (0..70).map(|n| format!("h{n:02}_eth0.pcap")).collect();
+    let members: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), &capture[..])).collect();
+    let path = dir.0.join("captures.tgz");
+    fs::write(&path, gz(&packed(&members))).expect("the folder is writable");
+    let report = diagnose(&path);
+    let inputs = report["coverage"]["inputs"].as_array().expect("a list");
+    let beyond: Vec<_> = inputs.iter().filter(|i| i["trouble"].as_str().is_some()).collect();
+    assert_eq!((inputs.len(), beyond.len()), (70, 6));
+    assert!(inputs.iter().all(|input| input["kind"] == "pcap" && input["rows"] == 54), "{inputs:#?}");
+}

@@ -262,6 +262,55 @@ fn a_line_of_100_mb_is_passed_over_in_bounded_memory_and_time() {
     assert!(highest < MOST_KIB, "it took {highest} KiB");
 }
 
+const PEERSTATS: &[u8] = b"61366 33913.579 192.0.2.1 963a -0.000351733 0.013380 0.000116 0.000500\n";
+
+#[test]
+fn zeros_of_a_crash_and_bare_carriage_returns_hide_no_row() {
+    let dir = TempDir::new("zeros");
+    let zeros = vec![0; 200_000];
+    let rows = |bytes: &[&[u8]]| run(&["rows"], &dir.file("peerstats", &bytes.concat())).out.lines().count();
+    assert_eq!(rows(&[&zeros, PEERSTATS, PEERSTATS]), 2);
+    assert_eq!(rows(&[PEERSTATS, &zeros, PEERSTATS, &zeros]), 2);
+    let returns = PEERSTATS.repeat(5000).iter().map(|b| if *b == b'\n' { b'\r' } else { *b }).collect::<Vec<_>>();
+    let told = run(&["rows"], &dir.file("peerstats", &returns)).out;
+    assert!(told.lines().count() == 5000 && told.trim_end().contains("\"line\":5000,"), "{told}");
+}
+
+#[test]
+fn a_link_that_was_given_is_followed_and_one_below_is_not() {
+    let dir = TempDir::new("link");
+    fs::create_dir(dir.0.join("host")).expect("the folder is writable");
+    dir.file("host/peerstats", PEERSTATS);
+    std::os::unix::fs::symlink("..", dir.0.join("host/up")).expect("links can be made");
+    std::os::unix::fs::symlink("host", dir.0.join("current")).expect("links can be made");
+    for given in ["host", "current"] {
+        let ran = run(&["rows"], &dir.0.join(given));
+        assert!(ran.code == 0 && ran.out.lines().count() == 1, "{given}: {}", ran.err);
+    }
+}
+
+#[test]
+fn evidence_is_never_written_over() {
+    let dir = TempDir::new("over");
+    let path = dir.file("peerstats", PEERSTATS);
+    let output = ntpscope().args(["rows", "--output"]).args([&path, &path]).output().expect("the program starts");
+    let ran = ran(output);
+    assert!(ran.code == 2 && ran.err.contains("overwritten before it is read"), "{}", ran.err);
+    assert_eq!(fs::read(&path).expect("it is still there"), PEERSTATS);
+}
+
+#[test]
+fn a_name_moves_no_cursor() {
+    let dir = TempDir::new("name");
+    dir.file("red\u{1b}[31m\n\u{202e}.gz", &gzip(PEERSTATS)[..12]);
+    for verb in [&["rows"][..], &["rows", "--summary"], &["diagnose"], &["exchanges"]] {
+        let ran = run(verb, &dir.0);
+        assert!(ran.code == 2 && ran.err.contains("can't be read"), "{verb:?}: {}", ran.err);
+        let odd = |c: char| c != '\n' && c.is_control() || c == '\u{202e}';
+        assert!(!format!("{}{}", ran.out, ran.err).contains(odd), "{verb:?}: {}", ran.err);
+    }
+}
+
 /// Runs the program on a capture at standard input; with `listening` false nobody reads what it says.
 fn piped(arguments: &[&str], listening: bool) -> Ran {
     let mut command = ntpscope();

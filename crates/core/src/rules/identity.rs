@@ -9,7 +9,18 @@ use std::net::IpAddr;
 const MOST: usize = 1 << 10;
 
 /// Names that many hosts bear, and so tell nothing.
-const COMMON: [&str; 5] = ["localhost", "localhost.localdomain", "localhost6", "(none)", "unknown"];
+const COMMON: &[&str] = &[
+    "localhost",
+    "localhost.localdomain",
+    "localhost6",
+    "(none)",
+    "unknown",
+    "debian",
+    "ubuntu",
+    "raspberrypi",
+    "Router",
+    "Switch",
+];
 
 /// Names or addresses by input, each with where it is first said.
 type Said<K> = BTreeMap<InputId, BTreeMap<K, Origin>>;

@@ -45,12 +45,16 @@ impl Names {
             return;
         }
         let (keep, lose) = match (self.folders.get(&host), self.folders.get(&name)) {
-            // Clones bear one name, and have different addresses.
-            (Some(a), Some(b)) if !a.is_empty() && !b.is_empty() && a.is_disjoint(b) => return,
+            // Clones bear one name: two folders are one host where they have an address in common.
+            (Some(a), Some(b)) if a.is_disjoint(b) => return,
             (Some(_), Some(_)) if rank(&name) < rank(&host) => (name, host),
             (None, Some(_)) => (name, host),
             _ => (host, name),
         };
+        let more = self.folders.get(&lose).cloned().unwrap_or_default();
+        if let Some(addresses) = self.folders.get_mut(&keep) {
+            addresses.extend(more);
+        }
         self.joins.push(Join { host: keep.clone(), name: lose.clone(), why: why.to_owned(), origin });
         self.parent.insert(lose, keep);
     }
@@ -64,11 +68,16 @@ impl Scene {
     /// Gives each host one name: that of its folder where it has one, else what it calls itself.
     ///
     /// `addresses` are those that are known to be a host's.
-    pub(super) fn join(&mut self, rules: &Summaries, addresses: &BTreeMap<IpAddr, super::Claim>) -> Vec<Join> {
+    pub(super) fn join(&mut self, rules: &Summaries, addresses: &[super::Own<'_>]) -> Vec<Join> {
         let hosts: BTreeSet<String> = self.inputs.iter().filter_map(|input| input.host.clone()).collect();
-        let of =
-            |host: &String| addresses.iter().filter(|(_, c)| c.host == *host).map(|(address, _)| *address).collect();
-        let folders = hosts.iter().map(|host| (host.clone(), of(host))).collect();
+        let mut folders: BTreeMap<String, BTreeSet<IpAddr>> =
+            hosts.iter().map(|host| (host.clone(), host.parse().into_iter().collect())).collect();
+        for (input, address, ..) in addresses {
+            let own = self.host_of_input(*input).and_then(|host| folders.get_mut(&host));
+            own.into_iter().for_each(|own| {
+                own.insert(*address);
+            });
+        }
         let mut names = Names { folders, ..Names::default() };
         for host in &hosts {
             let inputs: Vec<InputId> = self.inputs_of(host);
@@ -97,15 +106,20 @@ impl Scene {
         let all: BTreeSet<String> =
             self.inputs.iter().filter_map(|input| input.host.clone()).chain(names.parent.keys().cloned()).collect();
         // `ntp1` and `ntp1.example.net`, where there is no other `ntp1.…`.
+        let is_address = |name: &str| name.parse::<IpAddr>().is_ok();
         for name in all.iter().filter(|name| !name.contains('.')) {
-            let mut full = all.iter().filter(|full| full.split_once('.').is_some_and(|(first, _)| first == name));
+            let mut full = all
+                .iter()
+                .filter(|full| !is_address(full) && full.split_once('.').is_some_and(|(first, _)| first == name));
             if let (Some(full), None) = (full.next(), full.next()) {
                 names.join(name, full, "the same name with its domain", None);
             }
         }
-        for name in &all {
-            if let Some(claim) = name.parse().ok().and_then(|address: IpAddr| addresses.get(&address)) {
-                names.join(&claim.host, name, &claim.why, claim.origin);
+        // A folder that is called for an address.
+        for (input, address, why, origin) in addresses {
+            let name = address.to_string();
+            if let Some(host) = self.host_of_input(*input).filter(|_| all.contains(&name)) {
+                names.join(&host, &name, why, Some(*origin));
             }
         }
         for input in &mut self.inputs {
@@ -169,11 +183,18 @@ mod tests {
 
     #[test]
     fn clones_and_log_hosts_are_not_joined() {
-        let clones = [("a", "vm", "192.0.2.1", ""), ("b", "vm", "192.0.2.2", ""), ("d", "localhost", "", "")];
-        assert_eq!(hosts(&clones), ["a", "b", "d"].map(|host| Some(host.to_owned())));
+        let clones = [
+            ("a", "vm", "", ""),
+            ("b", "vm", "192.0.2.1", ""),
+            ("d", "vm", "192.0.2.2", ""),
+            ("10", "localhost", "", ""),
+        ];
+        assert_eq!(hosts(&clones), ["a", "b", "d", "10"].map(|host| Some(host.to_owned())));
+        let bridge = known(&[("a", "", "192.0.2.17", ""), ("b", "", "192.0.2.17", "")]);
+        assert_eq!(bridge.name("192.0.2.17".parse().expect("an address")), "192.0.2.17");
         let logs = [("logs", "", "", "x"), ("logs", "", "", "y"), ("", "", "", "x"), ("a", "one", "", "other")];
         assert_eq!(hosts(&logs), ["logs", "logs", "x", "a"].map(|host| Some(host.to_owned())));
-        let twice = [("a", "vm", "192.0.2.1", ""), ("b", "vm", "192.0.2.1", "")];
-        assert_eq!(hosts(&twice), ["a", "a"].map(|host| Some(host.to_owned())));
+        let twice = [("a", "vm", "192.0.2.1", ""), ("b", "vm", "192.0.2.1", ""), ("b", "", "192.0.2.77", "")];
+        assert_eq!(hosts(&twice), ["a", "a", "a"].map(|host| Some(host.to_owned())));
     }
 }

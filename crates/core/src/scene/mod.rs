@@ -1,6 +1,7 @@
 //! Who is who: the inputs, the hosts that they belong to, the capture points, the addresses.
 //!
-//! A host is the innermost folder that holds its files; a folder that only sorts files by kind is no host. A capture
+//! A host is the innermost folder that holds its files, or what stands above a system's own tree; a folder that only
+//! sorts files by kind is no host. A capture
 //! point is its file's stem, and belongs to the host before its last `_` where such a host exists. Addresses are
 //! joined to hosts by what the evidence itself says, and each join keeps its reason.
 
@@ -8,7 +9,7 @@ mod joins;
 mod path;
 
 pub use joins::Join;
-pub use path::{host_of, point_of};
+pub use path::{host_of, in_tree, point_of};
 
 use crate::exchange::{PointId, Points};
 use crate::model::{InputId, Origin, Reject};
@@ -75,6 +76,9 @@ pub struct Claim {
     /// Where it says so.
     pub origin: Option<Origin>,
 }
+
+/// An address that an input says is its host's own, what says so, and where.
+type Own<'a> = (InputId, IpAddr, &'a str, Origin);
 
 /// The inputs, points, hosts and addresses of one diagnosis.
 #[derive(Clone, Debug, Default)]
@@ -146,7 +150,7 @@ impl Scene {
 
     /// Gives each host one name, and the addresses that the host itself says are its own.
     pub fn know(&mut self, rules: &Summaries) {
-        let mut own: Vec<(InputId, IpAddr, &str, Origin)> = Vec::new();
+        let mut own: Vec<Own<'_>> = Vec::new();
         for (input, said) in rules.daemon.iter() {
             let usable = |a: &IpAddr| !a.is_loopback() && !a.is_unspecified();
             let parsed =
@@ -157,16 +161,15 @@ impl Scene {
         own.extend(
             addresses.map(|(input, address, origin)| (input, address, "an interface of it has this address", origin)),
         );
-        for (input, address, why, origin) in &own {
-            if let Some(host) = self.host_of_input(*input) {
-                self.claim(*address, host, (*why).into(), Some(*origin));
-            }
+        self.joins = self.join(rules, &own);
+        // An address that several hosts have (of a bridge for containers, or one that moves) tells nothing.
+        let mut owners: BTreeMap<IpAddr, BTreeSet<String>> = BTreeMap::new();
+        for (input, address, ..) in &own {
+            owners.entry(*address).or_default().extend(self.host_of_input(*input));
         }
-        self.joins = self.join(rules, &self.addresses.clone());
-        // The hosts may have other names now.
-        self.addresses.clear();
         for (input, address, why, origin) in own {
-            if let Some(host) = self.host_of_input(input) {
+            let only = owners.get(&address).is_some_and(|hosts| hosts.len() == 1);
+            if let Some(host) = self.host_of_input(input).filter(|_| only) {
                 self.claim(address, host, why.into(), Some(origin));
             }
         }

@@ -44,6 +44,9 @@ const TREE: &[&str] = &[
     "host_service_logs",
 ];
 
+/// Folders in a log host's tree that have a folder for each host whose logs they keep.
+const REMOTE: &[&str] = &["remote", "hosts", "rsyslog"];
+
 /// Endings of archives and of compressed files.
 const PACKED: &[&str] = &[".gz", ".bz2", ".xz", ".zst", ".tgz", ".tbz", ".txz", ".tzst", ".tar", ".zip"];
 
@@ -61,9 +64,22 @@ pub fn host_of(path: &str) -> Option<&str> {
     let (folders, _) = path.rsplit_once('/')?;
     let folders: Vec<&str> = folders.split('/').map(unpacked).collect();
     let is_host = |folder: &&&str| !folder.is_empty() && **folder != "." && !among(SORTING, folder);
-    let tree = folders.iter().position(|folder| TREE.contains(folder));
-    let above = tree.and_then(|tree| folders[..tree].last()).filter(is_host);
-    above.or_else(|| folders.iter().rev().find(is_host)).map(|folder| system(folder))
+    let found = match folders.iter().position(|folder| TREE.contains(folder)) {
+        None => folders.iter().rev().find(is_host),
+        // What is inside a system's tree is the system's, but for the logs that it keeps of others.
+        Some(tree) => {
+            let (above, inside) = folders.split_at(tree);
+            let others = inside.iter().position(|folder| REMOTE.contains(folder));
+            others.and_then(|remote| inside.get(remote + 1)).or_else(|| above.last().filter(is_host))
+        }
+    };
+    found.map(|folder| system(folder))
+}
+
+/// Whether a path leads into a system's own tree.
+#[must_use]
+pub fn in_tree(path: &str) -> bool {
+    path.rsplit_once('/').is_some_and(|(folders, _)| folders.split('/').any(|folder| TREE.contains(&folder)))
 }
 
 fn among(list: &[&str], folder: &str) -> bool {
@@ -116,6 +132,8 @@ mod tests {
         assert_eq!(host_of("site.tgz/backup/h1/etc/chrony/conf.d/x.conf"), Some("h1"));
         assert_eq!(host_of("h1.tar.zst/ntp.conf"), Some("h1"));
         assert_eq!(host_of("var/log/remote/h2/messages"), Some("h2"));
+        assert_eq!(host_of("etc/chrony/conf.d/x.conf"), None);
+        assert!(in_tree("etc/ntp.conf") && !in_tree("c1/etc.conf"));
         assert_eq!(host_of("sosreport-n-20-b-20261122093000/var/log/messages"), Some("n-20-b"));
         assert_eq!(host_of("sosreport-20261122/x"), Some("20261122"));
     }

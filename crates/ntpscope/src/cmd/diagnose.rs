@@ -14,11 +14,9 @@ pub fn run(args: &Diagnose) -> anyhow::Result<ExitCode> {
     let evidence = Evidence::gather(&args.path, &args.host);
     let Reading { mut scene, rules, tally, alignment } = input::read(&evidence)?;
     if scene.inputs.iter().all(|input| input.kind.is_empty()) {
-        for input in scene.inputs.iter().filter(|i| i.trouble.is_some()) {
-            eprintln!("{}: {}", input.name, input.trouble.as_deref().unwrap_or_default());
-        }
+        super::tell_trouble(&scene);
         bail!(
-            "none of {} inputs is evidence that can be read: give captures, ntpq or chronyc output, or configuration",
+            "none of {} inputs is evidence that can be read: docs/formats.md lists what can be read",
             scene.inputs.len()
         );
     }

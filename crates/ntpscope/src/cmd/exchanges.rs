@@ -5,6 +5,7 @@ use crate::input::{self, Evidence, Reading};
 use anyhow::bail;
 use ntpscope_core::exchange::{Exchange, HORIZON};
 use ntpscope_core::render::exchanges::{Style, header, line};
+use ntpscope_core::render::plain;
 use ntpscope_core::rules::exchange::Fates;
 use ntpscope_core::rules::{Material, Summary};
 use std::cmp::Reverse;
@@ -89,12 +90,10 @@ fn wanted(args: &Exchanges, exchange: &Exchange) -> bool {
 
 /// What could not be read goes to standard error, and is the exit status where nothing could.
 fn complain(scene: &ntpscope_core::scene::Scene) -> anyhow::Result<ExitCode> {
+    super::tell_trouble(scene);
     for input in &scene.inputs {
-        if let Some(trouble) = &input.trouble {
-            eprintln!("{}: {trouble}", input.name);
-        }
         for reject in &input.rejects {
-            eprintln!("{} {}: {}", input.name, reject.place, reject.reason);
+            eprintln!("{} {}: {}", plain(&input.name), reject.place, plain(&reject.reason));
         }
     }
     if scene.points().next().is_none() {

@@ -4,3 +4,17 @@ pub mod diagnose;
 pub mod exchanges;
 pub mod explain;
 pub mod rows;
+
+use crate::input::UNFIT;
+use ntpscope_core::render::plain;
+use ntpscope_core::scene::Scene;
+
+/// Says on standard error what could not be read; of what is no evidence by its nature only where nothing else is.
+pub fn tell_trouble(scene: &Scene) {
+    let any = scene.inputs.iter().any(|input| !input.kind.is_empty());
+    for input in &scene.inputs {
+        if let Some(trouble) = input.trouble.as_deref().filter(|trouble| !any || !UNFIT.contains(trouble)) {
+            eprintln!("{}: {}", plain(&input.name), plain(trouble));
+        }
+    }
+}

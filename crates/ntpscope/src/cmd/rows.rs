@@ -28,6 +28,12 @@ pub fn run(args: &Rows) -> anyhow::Result<ExitCode> {
     if let Some(path) = args.output.as_deref().filter(|path| evidence.holds(path)) {
         bail!("{} is evidence: it would be overwritten before it is read", path.display());
     }
+    let one_table_only = args.format == RowFormat::Csv;
+    #[cfg(feature = "parquet")]
+    let one_table_only = one_table_only || args.format == RowFormat::Parquet;
+    if one_table_only && !args.summary && !args.rejects && args.table.is_none() {
+        bail!("each table has columns of its own: choose one with --table clock, peer, packet or event");
+    }
     let mut out = output(args.output.as_deref())?;
     #[cfg(feature = "parquet")]
     if args.format == RowFormat::Parquet {
@@ -53,14 +59,9 @@ fn output(path: Option<&Path>) -> anyhow::Result<Box<dyn Write + Send>> {
     })
 }
 
-/// A file whose rows are of one table needs to be told which.
-fn one_table(table: Option<Table>) -> anyhow::Result<Table> {
-    table.context("each table has columns of its own: choose one with --table clock, peer, packet or event")
-}
-
 #[cfg(feature = "parquet")]
 fn parquet(evidence: &Evidence, args: &Rows, out: Box<dyn Write + Send>) -> anyhow::Result<Scene> {
-    let table = one_table(args.table.map(Table::from))?;
+    let table = args.table.map(Table::from).context("run has asked for it")?;
     let mut file = crate::parquet::Parquet::new(table, out)?;
     let (mut refid, mut wrote) = (String::new(), Ok(()));
     let mut write = |input: &Input, seen: Seen<'_>| {
@@ -86,8 +87,8 @@ fn rows(evidence: &Evidence, args: &Rows, out: &mut dyn Write) -> anyhow::Result
     // Its header is written also where no packet follows.
     let capture = capture.then(|| Pcapng::new(&mut piece));
     let mut writer = Writer { format: args.format, piece, text: String::new(), capture };
-    if args.format == RowFormat::Csv {
-        csv_header(one_table(table)?, &mut writer.text);
+    if let (RowFormat::Csv, Some(table)) = (args.format, table) {
+        csv_header(table, &mut writer.text);
     }
     // Every host has an `eth0`.
     let several = evidence.files.len() > 1;
@@ -104,7 +105,8 @@ fn rows(evidence: &Evidence, args: &Rows, out: &mut dyn Write) -> anyhow::Result
                 Some(interface) if several => writer.packet(&format!("{} {interface}", input.name), packet),
                 _ => writer.packet(interface.unwrap_or(&input.name), packet),
             },
-            Seen::Packet(packet, _) => packet.row(&mut refid).is_some_and(|row| writer.row(input, &Row::Packet(row))),
+            // What an ICMP error quotes was not sent here, and is no row.
+            Seen::Packet(packet, _) => packet.row(&mut refid).is_none_or(|row| writer.row(input, &Row::Packet(row))),
         };
         unfit += u64::from(!fits);
         wrote = writer.drain(PIECE, out);
@@ -177,11 +179,13 @@ fn rejects(evidence: &Evidence, out: &mut dyn Write) -> anyhow::Result<Scene> {
     Ok(scene)
 }
 
+/// What the files of one source gave: the inputs, each with the seconds that it took.
+type Part = (Vec<(usize, Input, f64)>, Digest, Summaries);
+
 /// Reads everything on all threads: the inputs, the seconds that each took, and the offsets.
 fn digest(evidence: &Evidence) -> (Scene, Vec<f64>, Digest) {
-    let read = |opened: Opened<'_>| {
-        let (start, mut digest, mut rules) = (Instant::now(), Digest::default(), Summaries::default());
-        let host = opened.host().to_owned();
+    let read = |opened: Opened<'_>, (inputs, digest, rules): &mut Part| {
+        let (start, id, host) = (Instant::now(), opened.id(), opened.host().to_owned());
         let mut fold = |seen: Seen<'_>| {
             if let Seen::Row(row) = seen {
                 let named = row.at().host;
@@ -193,12 +197,14 @@ fn digest(evidence: &Evidence) -> (Scene, Vec<f64>, Digest) {
             }
         };
         let input = opened.read(&mut fold, &mut |_| {});
-        (input, start.elapsed().as_secs_f64(), digest, rules)
+        inputs.push((id, input, start.elapsed().as_secs_f64()));
     };
     let mut scene = input::scene(evidence);
     let (mut took_s, mut all, mut rules) = (vec![0.0; scene.inputs.len()], Digest::default(), Summaries::default());
-    input::each(evidence, Kind::is_evidence, &read, &mut |id, (input, took, digest, said)| {
-        (scene.inputs[id], took_s[id]) = (input, took);
+    input::each(evidence, Kind::is_evidence, &read, &mut |(inputs, digest, said): Part| {
+        for (id, input, took) in inputs {
+            (scene.inputs[id], took_s[id]) = (input, took);
+        }
         all.merge(&digest);
         rules.merge(said);
     });
@@ -209,13 +215,8 @@ fn digest(evidence: &Evidence) -> (Scene, Vec<f64>, Digest) {
 
 /// What could not be read goes to standard error, and is the exit status where nothing could.
 fn complain(scene: &Scene, args: &Rows) -> anyhow::Result<ExitCode> {
-    let known = scene.inputs.iter().filter(|input| !input.kind.is_empty()).count();
-    for input in scene.inputs.iter().filter(|input| !input.kind.is_empty() || known == 0) {
-        if let Some(trouble) = &input.trouble {
-            eprintln!("{}: {trouble}", input.name);
-        }
-    }
-    if known == 0 {
+    super::tell_trouble(scene);
+    if scene.inputs.iter().all(|input| input.kind.is_empty()) {
         bail!("none of {} inputs is evidence that can be read", scene.inputs.len());
     }
     let rejected: u64 = scene.inputs.iter().map(|input| input.rejected).sum();

@@ -1,5 +1,6 @@
 //! What a file holds: itself, or the members of an archive, however they are wrapped; streamed, never unpacked to disk.
 
+use liblzma::stream::{CONCATENATED, Stream};
 use ntpscope_core::time::{SECOND, Time};
 use std::cell::Cell;
 use std::io::{self, BufReader, Cursor, Read, Seek};
@@ -19,6 +20,14 @@ const DEEPEST: u32 = 8;
 /// decompression bomb by 1000 in each of its layers.
 const ROOM: u64 = if cfg!(test) { 1 << 20 } else { 1 << 30 };
 const ROOM_PER_BYTE: u64 = 200;
+
+const TOO_MUCH: &str = "unpacks to more than logs do: a decompression bomb, or else unpack it first";
+
+/// Memory that the dictionary of an xz stream may take: `xz -9` makes one of 64 MiB.
+const MOST_DICTIONARY: u64 = 256 << 20;
+
+/// Bytes of a tar archive between two members, which are kept in memory: long names, attributes, maps of holes.
+const MOST_HEADERS: u64 = 1 << 20;
 
 /// A zip archive inside another archive is kept in memory up to this size, since its directory stands at its end.
 const MOST_NESTED_ZIP: u64 = 64 << 20;
@@ -103,23 +112,24 @@ impl Walk<'_, '_> {
         let have = fill(stream, &mut head)?;
         let mut whole = Cursor::new(&head[..have]).chain(stream);
         let wrapped = if depth < DEEPEST { &head[..have] } else { &[] };
-        let left = self.left.clone();
+        let left = &self.left.clone();
         let packed = |whole| BufReader::with_capacity(PIECE, whole);
         match wrapped {
             [0x1f, 0x8b, ..] => {
-                let mut inner = Metered { stream: flate2::bufread::MultiGzDecoder::new(packed(whole)), left };
+                let mut inner = Metered::new(flate2::bufread::MultiGzDecoder::new(packed(whole)), left);
                 self.unwrap(packed_about, depth + 1, &mut inner)
             }
             [b'B', b'Z', b'h', b'1'..=b'9', ..] => {
-                let mut inner = Metered { stream: bzip2::bufread::MultiBzDecoder::new(packed(whole)), left };
+                let mut inner = Metered::new(bzip2::bufread::MultiBzDecoder::new(packed(whole)), left);
                 self.unwrap(packed_about, depth + 1, &mut inner)
             }
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => {
-                let stream = liblzma::bufread::XzDecoder::new_multi_decoder(packed(whole));
-                self.unwrap(packed_about, depth + 1, &mut Metered { stream, left })
+                let decoder = Stream::new_stream_decoder(MOST_DICTIONARY, CONCATENATED)?;
+                let stream = liblzma::bufread::XzDecoder::new_stream(packed(whole), decoder);
+                self.unwrap(packed_about, depth + 1, &mut Metered::new(stream, left))
             }
             [0x28, 0xb5, 0x2f, 0xfd, ..] => {
-                let mut inner = Metered { stream: Zstd { source: packed(whole), frame: None }, left };
+                let mut inner = Metered::new(Zstd { source: packed(whole), frame: None }, left);
                 self.unwrap(packed_about, depth + 1, &mut inner)
             }
             head if is_zip(head) => {
@@ -144,20 +154,27 @@ impl Walk<'_, '_> {
     }
 
     fn tar(&mut self, path: &str, depth: u32, stream: &mut dyn Read) -> io::Result<ControlFlow<()>> {
-        let mut archive = tar::Archive::new(stream);
+        let left = Rc::new(Cell::new(MOST_HEADERS));
+        let mut archive = tar::Archive::new(Headers { stream, left: left.clone() });
         for entry in archive.entries()? {
             let mut entry = entry?;
+            left.set(u64::MAX);
             let kind = entry.header().entry_type();
             // A hard link is the same file again, and a symbolic link leads to another member or nowhere.
             if !(kind.is_file() || kind.is_contiguous() || kind.is_gnu_sparse()) {
+                pass_over(&mut entry)?;
+                left.set(MOST_HEADERS);
                 continue;
             }
             let name = below(path, &String::from_utf8_lossy(&entry.path_bytes()));
             let written = entry.header().mtime().ok().and_then(seconds);
             let about = About { path: &name, written, size: Some(entry.size()) };
-            if self.inside(about, depth, &mut entry).is_break() {
+            let mut whole = Whole { left: entry.size(), stream: &mut entry };
+            if self.inside(about, depth, &mut whole).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
+            pass_over(&mut entry)?;
+            left.set(MOST_HEADERS);
         }
         Ok(ControlFlow::Continue(()))
     }
@@ -172,7 +189,7 @@ impl Walk<'_, '_> {
                 Ok(entry) => {
                     let written = entry.last_modified().and_then(zip_time);
                     let about = About { path: &name, written, size: Some(entry.size()) };
-                    let mut stream = Metered { stream: entry, left: self.left.clone() };
+                    let mut stream = Metered::new(entry, &self.left);
                     self.inside(about, depth, &mut stream)
                 }
                 // Encrypted, or packed in a way that is not read.
@@ -194,6 +211,11 @@ fn below(archive: &str, path: &str) -> String {
     let parts = path.split(['/', '\\']).filter(|part| !matches!(*part, "" | "." | ".."));
     let path = parts.collect::<Vec<_>>().join("/");
     if archive.is_empty() { path } else { format!("{archive}/{path}") }
+}
+
+/// Reads to the end of a member, of which nobody wants more.
+fn pass_over(member: &mut dyn Read) -> io::Result<()> {
+    io::copy(member, &mut io::sink()).map(drop)
 }
 
 fn seconds(unix: u64) -> Option<Time> {
@@ -238,15 +260,63 @@ impl Read for Broken {
 struct Metered<R> {
     stream: R,
     left: Rc<Cell<u64>>,
+    /// The damage that was met, which is met again: decompressors tell it once, and then that all is well.
+    damage: Option<(io::ErrorKind, String)>,
+}
+
+impl<R: Read> Metered<R> {
+    fn new(stream: R, left: &Rc<Cell<u64>>) -> Self {
+        Metered { stream, left: left.clone(), damage: None }
+    }
 }
 
 impl<R: Read> Read for Metered<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.stream.read(buffer)?;
-        match self.left.get().checked_sub(n as u64) {
-            Some(left) => self.left.set(left),
-            None => return Err(broken(&"unpacks to more than logs do: a decompression bomb, or else unpack it first")),
+        if let Some((kind, why)) = &self.damage {
+            return Err(io::Error::new(*kind, why.clone()));
         }
+        let read = self.stream.read(buffer).and_then(|n| {
+            let left = self.left.get().checked_sub(n as u64);
+            self.left.set(left.ok_or_else(|| broken(&TOO_MUCH))?);
+            Ok(n)
+        });
+        if let Err(error) = &read
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            self.damage = Some((error.kind(), error.to_string()));
+        }
+        read
+    }
+}
+
+/// A member of a tar archive, which may be longer than what is left of the archive.
+struct Whole<R> {
+    stream: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Whole<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.stream.read(buffer)?;
+        if n == 0 && self.left > 0 && !buffer.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the archive ends within it"));
+        }
+        self.left = self.left.saturating_sub(n as u64);
+        Ok(n)
+    }
+}
+
+/// A tar archive, of which only so much is read until the next member is found.
+struct Headers<R> {
+    stream: R,
+    left: Rc<Cell<u64>>,
+}
+
+impl<R: Read> Read for Headers<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.stream.read(buffer)?;
+        self.left
+            .set(self.left.get().checked_sub(n as u64).ok_or_else(|| broken(&"a name or map beyond all measure"))?);
         Ok(n)
     }
 }

@@ -1,7 +1,7 @@
 //! The bytes of one file: what they are, by content and never by name, and the pieces or lines that they make.
 
 use super::archive::fill;
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 use ntpscope_core::text::LONGEST_LINE;
 use ntpscope_core::wire::CaptureReader;
 use std::cell::RefCell;
@@ -10,10 +10,13 @@ use std::io::{self, Cursor, Read};
 use std::ops::Range;
 
 /// Bytes that are looked at to tell what a file is.
-const HEAD: usize = 4096;
+pub const HEAD: usize = 4096;
 
 /// Bytes read from a file at once.
 const PIECE: usize = 1 << 18;
+
+/// Zeros at the beginning that are passed over to tell whether a file is text: a crash leaves blocks of them.
+const MOST_ZEROS: usize = 1 << 20;
 
 /// What a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,13 +48,18 @@ impl Kind {
 /// What a stream is, by its first bytes, and these bytes in short.
 pub fn kind(stream: &mut dyn Read) -> io::Result<(Kind, u64)> {
     let mut head = [0; HEAD];
-    let have = fill(stream, &mut head)?;
+    let mut have = fill(stream, &mut head)?;
+    let mut zeros = 0;
+    while have == HEAD && head == [0; HEAD] && zeros < MOST_ZEROS {
+        zeros += HEAD;
+        have = fill(stream, &mut head)?;
+    }
     let head = &head[..have];
     let mut hash = DefaultHasher::new();
     hash.write(head);
     let kind = match head {
-        [] => Kind::Empty,
-        _ if CaptureReader::recognises(head) => {
+        [] if zeros == 0 => Kind::Empty,
+        _ if zeros == 0 && CaptureReader::recognises(head) => {
             // pcapng, or pcap of `tcpdump -i any` (SLL2, link type 276, in either byte order).
             let sll2 = matches!(head.get(20..24), Some([0x14, 0x01, 0, 0] | [0, 0, 0x01, 0x14]));
             if head[0] == 0x0a || sll2 { Kind::Interfaces } else { Kind::Capture }
@@ -149,11 +157,16 @@ pub fn lines(stream: &mut dyn Read, each: &mut dyn FnMut(&[u8]) -> bool) -> io::
 
 fn pieces(stream: &mut dyn Read, each: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
     let mut view = View::new(stream);
+    view.more()?;
+    // Where the first lines end with `\r` alone, all do; each is to have its number.
+    let head = &view.bytes().0[..view.bytes().0.len().min(HEAD)];
+    let returns = memchr(b'\n', head).is_none() && memchr(b'\r', head).is_some();
+    let end_of = |bytes: &[u8]| if returns { memchr2(b'\n', b'\r', bytes) } else { memchr(b'\n', bytes) };
     let mut searched = 0;
     loop {
         let (bytes, ended) = view.bytes();
         let (mut from, mut go_on) = (0, true);
-        while let Some(length) = memchr(b'\n', &bytes[from.max(searched)..]) {
+        while let Some(length) = end_of(&bytes[from.max(searched)..]) {
             let end = from.max(searched) + length;
             go_on = each(&bytes[from..end]);
             (from, searched) = (end + 1, 0);
@@ -198,6 +211,8 @@ mod tests {
         assert_eq!(lengths(b""), [0; 0]);
         assert_eq!(lengths("\u{feff}one\ntwo".as_bytes()), [3, 3]);
         assert_eq!(lengths(b"\xff\xfeo\0n\0e\0\n\0"), [3]);
+        assert_eq!(lengths(b"one\rthree\rtwo"), [3, 5, 3]);
+        assert_eq!(lengths(b"one\r\nfive\rsix\n"), [4, 8]);
     }
 
     #[test]
@@ -221,6 +236,9 @@ mod tests {
         let mut crashed = vec![0; 300];
         crashed.extend(b"61366 33913.579 0.000000000 13.778 0.000351733 0.013380 6\n".repeat(3));
         assert!(is_text(&crashed) && is_text("M\u{fc}nchen \u{65e5}\u{672c}\n".as_bytes()) && is_text(b"\xff\xfea\0"));
+        crashed.splice(0..0, [0; 100_000]);
+        assert_eq!(kind(&mut &crashed[..]).expect("no error in memory").0, Kind::Text);
+        assert_eq!(kind(&mut &[0; 100_000][..]).expect("no error in memory").0, Kind::Nothing);
         assert!(!is_text(&[0; 512]) && !is_text(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0\x3e\0\x01\0\0\0"));
     }
 }

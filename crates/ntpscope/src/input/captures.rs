@@ -1,6 +1,7 @@
 //! Captures: surveyed, brought to one time scale, and merged into one stream of packets in the order of time.
 
 use super::bytes::{Kind, View};
+use super::files::{self, Opened, Seen};
 use super::progress::shown;
 use super::{Each, Evidence, Reading};
 use anyhow::Result;
@@ -8,10 +9,11 @@ use ntpscope_core::exchange::survey::Survey;
 use ntpscope_core::exchange::{Alignment, MOST_POINTS, Matcher, PointId};
 use ntpscope_core::model::{InputId, Reject};
 use ntpscope_core::rules::Summaries;
-use ntpscope_core::scene::{Point, Scene, point_of};
+use ntpscope_core::scene::{Input, Point, Scene, point_of};
 use ntpscope_core::time::Time;
 use ntpscope_core::wire::{CaptureReader, Item, Packet, Step};
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, sync_channel};
 
@@ -22,14 +24,11 @@ const WAITING: usize = 4;
 /// Reads the captures among the evidence.
 pub fn read(evidence: &Evidence, mut scene: Scene, each: &mut Each<'_>) -> Result<Reading> {
     let kind = |id: usize| evidence.files[id].kind;
-    let ids: Vec<usize> = (0..evidence.files.len()).filter(|id| kind(*id).is_capture()).collect();
+    let mut ids: Vec<usize> = (0..evidence.files.len()).filter(|id| kind(*id).is_capture()).collect();
     let size = evidence.size_of(|file| file.kind.is_capture());
     let surveyed = ids.len() > 1 || ids.iter().any(|id| kind(*id) == Kind::Interfaces);
-    let seen = if surveyed {
-        shown("surveying captures", size, || survey(evidence, &ids))
-    } else {
-        ids.iter().map(|_| vec![Interface::default()]).collect()
-    };
+    let seen =
+        if surveyed { survey(evidence, &mut scene) } else { ids.iter().map(|_| vec![Interface::default()]).collect() };
     // Each interface of each capture is a point, while there are numbers.
     let mut points: BTreeMap<(usize, u32), PointId> = BTreeMap::new();
     let mut named = Vec::new();
@@ -63,7 +62,15 @@ pub fn read(evidence: &Evidence, mut scene: Scene, each: &mut Each<'_>) -> Resul
     scene.place(named);
     let alignment = if surveyed { Alignment::from_surveys(&surveys) } else { Alignment::default() };
     let mut matcher = Matcher::new(alignment, surveyed);
-    shown("joining captures", size, || merge(evidence, &ids, &points, &mut matcher, &mut scene, each))?;
+    // Each is read by a thread of its own, so that there must not be thousands.
+    ids.retain(|id| points.range((*id, 0)..=(*id, u32::MAX)).next().is_some());
+    for id in &ids {
+        // All that the survey said of it is said again.
+        let input = &mut scene.inputs[*id];
+        (input.rows, input.rejected, input.rejects) = (0, 0, Vec::new());
+    }
+    let kept = keep(evidence, &ids);
+    shown("joining captures", size, || merge(evidence, &kept, &ids, &points, &mut matcher, &mut scene, each))?;
     let (tally, alignment) = (matcher.tally, matcher.alignment().clone());
     Ok(Reading { scene, rules: Summaries::default(), tally, alignment })
 }
@@ -94,38 +101,78 @@ impl Default for Interface {
     }
 }
 
-/// Looks over each capture once, on a thread each.
-fn survey(evidence: &Evidence, ids: &[usize]) -> Vec<Vec<Interface>> {
-    let look = |id: usize| {
-        let mut surveys: BTreeMap<u32, Survey> = BTreeMap::new();
-        let mut reader = CaptureReader::new(InputId(id as u32));
-        // Trouble is told by the second reading, which meets it as well.
-        let _ = packets(evidence, id, &mut reader, &mut |item| {
-            if let Ok(packet) = item {
-                surveys.entry(packet.interface).or_insert_with(|| Survey::new(PointId(0))).fold(&packet);
+/// Looks over each capture once: the inputs as if each was all, and the interfaces of each.
+fn survey(evidence: &Evidence, scene: &mut Scene) -> Vec<Vec<Interface>> {
+    let look = |opened: Opened<'_>, all: &mut Vec<(usize, Input, Vec<Interface>)>| {
+        let id = opened.id();
+        let mut interfaces: BTreeMap<u32, Interface> = BTreeMap::new();
+        let mut fold = |seen: Seen<'_>| {
+            if let Seen::Packet(packet, name) = seen {
+                let new =
+                    || Interface { number: packet.interface, name: name.map(str::to_owned), ..Interface::default() };
+                interfaces.entry(packet.interface).or_insert_with(new).survey.fold(packet);
             }
-            true
-        });
-        if surveys.is_empty() {
-            surveys.insert(0, Survey::new(PointId(0)));
+        };
+        let input = opened.read(&mut fold, &mut |_| {});
+        if interfaces.is_empty() {
+            interfaces.insert(0, Interface::default());
         }
-        let span = reader.span;
-        let name = |number| reader.interface_name(number).map(str::to_owned);
-        surveys.into_iter().map(|(number, survey)| Interface { number, name: name(number), survey, span }).collect()
+        let span = input.span;
+        let interfaces = interfaces.into_values().map(|interface| Interface { span, ..interface });
+        all.push((id, input, interfaces.collect()));
     };
-    std::thread::scope(|scope| {
-        let looks: Vec<_> = ids.iter().map(|id| scope.spawn(move || look(*id))).collect();
-        looks.into_iter().map(|l| l.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
-    })
+    let mut all = Vec::new();
+    files::each(evidence, Kind::is_capture, &look, &mut |captures| {
+        for (id, input, interfaces) in captures {
+            scene.inputs[id] = input;
+            all.push(interfaces);
+        }
+    });
+    all
+}
+
+/// Captures that are kept in memory, by their inputs.
+type Kept = BTreeMap<usize, Vec<u8>>;
+
+/// Bytes of captures that are kept; those beyond are read from their archives as often as they are many.
+const MOST_KEPT: u64 = 256 << 20;
+
+/// Captures of archives: joining reads all at once, and each would undo the whole archive.
+fn keep(evidence: &Evidence, ids: &[usize]) -> Kept {
+    let (mut kept, mut left) = (Kept::new(), MOST_KEPT);
+    for (source, files) in &evidence.sources {
+        let of_source = |id: &&usize| files.contains(id);
+        if ids.iter().filter(of_source).count() < 2 {
+            continue;
+        }
+        // Trouble is told by the reading, which meets it as well.
+        let _ = source.visit(&mut |member, stream| {
+            let found = ids.iter().filter(of_source).find(|id| evidence.files[**id].number == member.number);
+            if let Some(id) = found {
+                let mut bytes = Vec::new();
+                let whole = stream.take(left + 1).read_to_end(&mut bytes).is_ok_and(|n| n as u64 <= left);
+                if whole {
+                    left -= bytes.len() as u64;
+                    kept.insert(*id, bytes);
+                }
+            }
+            ControlFlow::Continue(())
+        });
+    }
+    kept
 }
 
 /// Reads a capture to its end, or until `take` says that it wants no more.
 fn packets(
     evidence: &Evidence,
+    kept: &Kept,
     id: usize,
     reader: &mut CaptureReader,
     take: &mut dyn FnMut(Result<Packet, Reject>) -> bool,
 ) -> std::io::Result<()> {
+    if let Some(mut bytes) = kept.get(&id).map(Vec::as_slice) {
+        return packets_of(&mut View::new(&mut bytes), reader, &mut |_, item| take(item));
+    }
     let file = &evidence.files[id];
     let mut read = Ok(());
     evidence.sources[file.source].0.visit(&mut |member, stream| {
@@ -185,6 +232,7 @@ struct Head {
 /// Shows all packets to the matcher in the order of the common time scale.
 fn merge(
     evidence: &Evidence,
+    kept: &Kept,
     ids: &[usize],
     points: &BTreeMap<(usize, u32), PointId>,
     matcher: &mut Matcher,
@@ -197,7 +245,7 @@ fn merge(
             .map(|id| {
                 let (sender, messages) = sync_channel(WAITING);
                 let id = *id;
-                scope.spawn(move || decode(evidence, id, &|message| sender.send(message).is_ok()));
+                scope.spawn(move || decode(evidence, kept, id, &|message| sender.send(message).is_ok()));
                 Head { id, messages, batch: Vec::new(), at: 0, point: None }
             })
             .collect();
@@ -265,10 +313,10 @@ impl Head {
     }
 }
 
-fn decode(evidence: &Evidence, id: usize, send: &dyn Fn(Message) -> bool) {
+fn decode(evidence: &Evidence, kept: &Kept, id: usize, send: &dyn Fn(Message) -> bool) {
     let mut reader = CaptureReader::new(InputId(id as u32));
     let mut batch = Vec::with_capacity(BATCH);
-    let read = packets(evidence, id, &mut reader, &mut |item| match item {
+    let read = packets(evidence, kept, id, &mut reader, &mut |item| match item {
         Ok(packet) => {
             batch.push(packet);
             batch.len() < BATCH || send(Message::Packets(std::mem::replace(&mut batch, Vec::with_capacity(BATCH))))

@@ -29,26 +29,24 @@ pub enum Seen<'a> {
     Packet(&'a Packet, Option<&'a str>),
 }
 
-/// What is done with an opened file.
-type Read<'a, T> = dyn Fn(Opened<'_>) -> T + Sync + 'a;
+/// Takes an opened file into account, with the others of its source.
+type Read<'a, T> = dyn Fn(Opened<'_>, &mut T) + Sync + 'a;
 
-/// Reads each file that is `wanted` on as many threads as there are processors, and hands on what came of it, in the order
-/// of the files.
-pub fn each<T: Send>(
+/// Reads each file that is `wanted` on as many threads as there are processors, and hands on what came of each source, in
+/// the order of the sources.
+pub fn each<T: Default + Send>(
     evidence: &Evidence,
     wanted: fn(Kind) -> bool,
     read: &Read<'_, T>,
-    done: &mut dyn FnMut(usize, T),
+    done: &mut dyn FnMut(T),
 ) {
     let job = |source: usize| {
-        let mut all = Vec::new();
-        visit(evidence, source, wanted, &mut |opened| all.push((opened.id.0 as usize, read(opened))));
-        all
+        let mut part = T::default();
+        visit(evidence, source, wanted, &mut |opened| read(opened, &mut part));
+        part
     };
     let size = evidence.size_of(|file| wanted(file.kind));
-    shown("reading", size, || {
-        threads(evidence.sources.len(), &job, &mut |all| all.into_iter().for_each(|(id, result)| done(id, result)));
-    });
+    shown("reading", size, || threads(evidence.sources.len(), &job, done));
 }
 
 /// Shows what each file holds, and what of it was not understood, in the order of the files.
@@ -95,6 +93,11 @@ fn visit(evidence: &Evidence, source: usize, wanted: fn(Kind) -> bool, take: &mu
 }
 
 impl Opened<'_> {
+    /// Its number as an input.
+    pub fn id(&self) -> usize {
+        self.id.0 as usize
+    }
+
     /// The host that its folder or archive belongs to.
     pub fn host(&self) -> &str {
         self.file.host.as_deref().unwrap_or_default()

@@ -1,13 +1,13 @@
 //! Which files there are below what was given, what each is, and whose they are.
 
 use super::archive::{self, Each};
-use super::bytes::{Kind, kind};
+use super::bytes::{HEAD, Kind, kind};
 use super::progress::{Counted, shown};
 use super::threads;
-use ntpscope_core::scene::host_of;
+use ntpscope_core::scene::{host_of, in_tree};
 use ntpscope_core::time::{SECOND, Time};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Seek};
+use std::io::{self, BufRead, BufReader, Seek};
 use std::ops::{ControlFlow, Range};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -16,11 +16,21 @@ use std::time::SystemTime;
 /// Files below one path, or in one archive, beyond which a walk ends: nobody means to give a whole disk.
 const MOST_FILES: usize = 100_000;
 
+const NOTHING: &str = "neither a capture nor text";
+const EMPTY: &str = "is empty";
+const ODD: &str = "is neither a file nor a folder";
+
+/// Why files are no evidence that are none by their nature.
+pub const UNFIT: [&str; 3] = [NOTHING, EMPTY, ODD];
+
 /// What can be opened: a file on disk, or standard input.
 pub struct Source {
     path: PathBuf,
     /// Its name in the report: below what was given.
     name: String,
+    /// The path that was given, where it was the only one, and where this stands below it.
+    root: Option<String>,
+    below: String,
     /// The host that was said to own it.
     host: Option<String>,
     /// Standard input, spooled: it must be read more than once.
@@ -66,11 +76,12 @@ impl Evidence {
     pub fn gather(paths: &[PathBuf], hosts: &[(String, PathBuf)]) -> Evidence {
         let mut found = Vec::new();
         let mut known = BTreeSet::new();
-        for path in paths {
-            collect(path, paths.len() > 1, None, &mut known, &mut found);
-        }
+        // What somebody said of a path goes before what its folders say.
         for (host, path) in hosts {
             collect(path, false, Some(host), &mut known, &mut found);
+        }
+        for path in paths {
+            collect(path, paths.len() > 1, None, &mut known, &mut found);
         }
         let mut evidence = Evidence { sources: Vec::new(), files: Vec::new() };
         let all = found.iter().map(|source| source.size).sum();
@@ -81,7 +92,7 @@ impl Evidence {
             let first = evidence.files.len();
             evidence
                 .files
-                .extend(files.into_iter().filter(|(_, head)| !is_twin(head, &mut heads)).map(|(file, _)| file));
+                .extend(files.into_iter().filter(|(_, twin)| !is_twin(twin, &mut heads)).map(|(file, _)| file));
             evidence.sources.push((source, first..evidence.files.len()));
         }
         evidence
@@ -117,33 +128,66 @@ impl Source {
 
     fn file(&self, source: usize, number: usize, path: &str) -> File {
         let name = if path.is_empty() { self.name.clone() } else { format!("{}/{path}", self.name) };
-        let host = self.host.clone().or_else(|| host_of(&name).map(str::to_owned));
+        let relative =
+            [self.below.as_str(), path].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
+        // The name of all that was given is no host's, unless it is a system's tree that was given.
+        let whole = match &self.root {
+            Some(root) if in_tree(&relative) => format!("{root}/{relative}"),
+            Some(_) => relative,
+            None => name.clone(),
+        };
+        let host = self.host.clone().or_else(|| host_of(&whole).map(str::to_owned));
         File { source, number, name, host, written: self.written, kind: Kind::Nothing, trouble: None }
     }
 }
 
-/// What shows that two files are one: their folder, length and beginning.
-type Head = Option<(String, Option<u64>, u64)>;
+/// What could show that a file is there already.
+struct Twin {
+    name: String,
+    /// Whose it is, its folder, its length and its beginning; none where twins are not looked for.
+    head: Option<(Option<String>, PathBuf, u64, u64)>,
+    /// Where all of it can be compared; in an archive it can't, but its beginning may be all of it.
+    path: Option<PathBuf>,
+}
+
+/// The twins that are known, by their heads.
+type Heads = BTreeMap<(Option<String>, PathBuf, u64, u64), Vec<(String, Option<PathBuf>)>>;
 
 /// Whether this is a file that is there already: ntpd's filegen links the current file to its bare name, and where links
-/// were copied there are two. One's name is then the other's with an ending.
-fn is_twin((name, head): &(String, Head), heads: &mut BTreeMap<Head, Vec<String>>) -> bool {
-    let names = match head {
-        Some(_) => heads.entry(head.clone()).or_default(),
-        None => return false,
-    };
+/// were copied there are two. One's name is then the other's with an ending, and all their bytes are the same.
+fn is_twin(twin: &Twin, heads: &mut Heads) -> bool {
+    let Some(head) = &twin.head else { return false };
+    let known = heads.entry(head.clone()).or_default();
     let ends = |long: &str, short: &str| long.strip_prefix(short).is_some_and(|ending| ending.starts_with('.'));
-    let twin = names.iter().any(|other| ends(name, other) || ends(other, name));
-    names.push(name.clone());
-    twin
+    let same = |path: &Option<PathBuf>| match (path, &twin.path) {
+        (Some(a), Some(b)) => is_same(a, b).unwrap_or(false),
+        _ => head.2 <= HEAD as u64,
+    };
+    let found = known.iter().any(|(name, path)| (ends(name, &twin.name) || ends(&twin.name, name)) && same(path));
+    known.push((twin.name.clone(), twin.path.clone()));
+    found
+}
+
+/// Whether two files of one length have the same bytes.
+fn is_same(a: &Path, b: &Path) -> io::Result<bool> {
+    let [mut a, mut b] = [BufReader::new(std::fs::File::open(a)?), BufReader::new(std::fs::File::open(b)?)];
+    loop {
+        let (left, right) = (a.fill_buf()?, b.fill_buf()?);
+        let n = left.len().min(right.len());
+        if n == 0 || left[..n] != right[..n] {
+            return Ok(left.is_empty() && right.is_empty());
+        }
+        a.consume(n);
+        b.consume(n);
+    }
 }
 
 /// Lists what is in a source, each with what could show it to be there already.
-fn look(source: &Source, number: usize) -> Vec<(File, (String, Head))> {
+fn look(source: &Source, number: usize) -> Vec<(File, Twin)> {
     let mut files = Vec::new();
     let failed = |why: String| {
         let file = File { trouble: Some(why), ..source.file(number, usize::MAX, "") };
-        (file, (String::new(), None))
+        (file, Twin { name: String::new(), head: None, path: None })
     };
     if let Some(trouble) = &source.trouble {
         return vec![failed(trouble.clone())];
@@ -151,23 +195,29 @@ fn look(source: &Source, number: usize) -> Vec<(File, (String, Head))> {
     let visited = source.visit(&mut |member, stream| {
         let mut file = source.file(number, member.number, member.path);
         file.written = member.written.unwrap_or(file.written);
-        let (folder, name) = file.name.rsplit_once('/').unwrap_or(("", &file.name));
-        let (folder, name, mut head) = (folder.to_owned(), name.to_owned(), None);
+        let place = source.path.join(member.path);
+        let name = place.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let path = member.path.is_empty().then(|| source.path.clone());
+        let mut twin = Twin { name, head: None, path };
         match kind(stream) {
-            Ok((Kind::Nothing, _)) => file.trouble = Some("neither a capture nor text".into()),
-            Ok((Kind::Empty, _)) => file.trouble = Some("is empty".into()),
+            Ok((Kind::Nothing, _)) => file.trouble = Some(NOTHING.into()),
+            Ok((Kind::Empty, _)) => file.trouble = Some(EMPTY.into()),
             Ok((kind, hash)) => {
                 file.kind = kind;
-                head = (kind == Kind::Text).then_some((folder, member.size, hash));
+                let folder = place.parent().unwrap_or(&place).to_owned();
+                let size = member.size.filter(|_| kind == Kind::Text);
+                twin.head = size.map(|size| (file.host.clone(), folder, size, hash));
             }
             Err(error) => file.trouble = Some(format!("can't be read: {error}")),
         }
-        files.push((file, (name, head)));
+        files.push((file, twin));
         if files.len() < MOST_FILES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
     match visited {
-        Ok(()) if files.len() >= MOST_FILES => files.push(failed(format!("only {MOST_FILES} members are read"))),
-        Ok(()) if files.is_empty() => files.push(failed("is empty".into())),
+        Ok(()) if files.len() >= MOST_FILES => {
+            files.push(failed(format!("can be read only to member {MOST_FILES}: more are not read at once")));
+        }
+        Ok(()) if files.is_empty() => files.push(failed(EMPTY.into())),
         Ok(()) => {}
         Err(error) if files.is_empty() => files.push(failed(format!("can't be read: {error}"))),
         Err(error) => files.push(failed(format!("can be read only to member {}: {error}", files.len()))),
@@ -181,29 +231,39 @@ fn collect(path: &Path, named: bool, host: Option<&String>, known: &mut BTreeSet
         found.push(standard_input(host.cloned()));
         return;
     }
-    let prefix = named.then(|| path.file_name()).flatten().map(|name| name.to_string_lossy().into_owned());
     let mut below = Vec::new();
-    walk(path, &mut below);
+    // A link that somebody gave is meant, whatever it leads to.
+    let real = path.is_symlink().then(|| path.canonicalize().ok()).flatten();
+    let root = real.as_deref().unwrap_or(path);
+    walk(root, &mut below);
+    // `.` and `..` have names too.
+    let whole = path.canonicalize();
+    let given = whole.as_deref().unwrap_or(path).file_name().unwrap_or_default().to_string_lossy().into_owned();
     for (path_below, trouble) in below {
-        let relative = path_below.strip_prefix(path).unwrap_or(&path_below).to_string_lossy().into_owned();
-        let name = match (&prefix, relative.as_str()) {
+        let relative = path_below.strip_prefix(root).unwrap_or(&path_below).to_string_lossy().into_owned();
+        let name = match (named, relative.as_str()) {
             (_, "") => path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
-            (Some(prefix), _) => format!("{prefix}/{relative}"),
-            (None, _) => relative,
+            (true, _) => format!("{given}/{relative}"),
+            (false, _) => relative.clone(),
         };
+        let (root, host) = ((!named).then(|| given.clone()), host.cloned());
         // ntpd's filegen hard-links the current file to its bare name: one file, read once.
         let meta = std::fs::metadata(&path_below);
         let twin = meta.as_ref().is_ok_and(|m| m.is_file() && !known.insert((m.dev(), m.ino())));
         if !twin {
             let size = meta.as_ref().map_or(0, std::fs::Metadata::len);
             let written = meta.map_or_else(|_| now(), |m| Time(m.mtime().saturating_mul(SECOND)));
-            found.push(Source { path: path_below, name, host: host.cloned(), spooled: None, written, size, trouble });
+            let (path, below) = (path_below, relative);
+            found.push(Source { path, name, root, below, host, spooled: None, written, size, trouble });
         }
     }
 }
 
 fn walk(path: &Path, files: &mut Vec<(PathBuf, Option<String>)>) {
     if files.len() >= MOST_FILES {
+        if files.len() == MOST_FILES {
+            files.push((path.into(), Some(format!("can't be read, nor what follows it: only {MOST_FILES} files are"))));
+        }
         return;
     }
     let trouble = |error: io::Error| Some(format!("can't be read: {error}"));
@@ -220,7 +280,7 @@ fn walk(path: &Path, files: &mut Vec<(PathBuf, Option<String>)>) {
         // A link to a folder could lead back here.
         Ok(meta) if meta.is_symlink() && path.is_dir() => {}
         Ok(meta) if meta.is_file() || path.is_file() => files.push((path.into(), None)),
-        Ok(_) => files.push((path.into(), Some("is neither a file nor a folder".into()))),
+        Ok(_) => files.push((path.into(), Some(ODD.into()))),
     }
 }
 
@@ -232,7 +292,18 @@ fn standard_input(host: Option<String>) -> Source {
         }
     };
     let size = spooled.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |meta| meta.len());
-    Source { path: "-".into(), name: "stdin".into(), host, spooled, written: now(), size, trouble }
+    let root = Some(String::new());
+    Source {
+        path: "-".into(),
+        name: "stdin".into(),
+        root,
+        below: String::new(),
+        host,
+        spooled,
+        written: now(),
+        size,
+        trouble,
+    }
 }
 
 fn now() -> Time {

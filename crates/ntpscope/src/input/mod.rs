@@ -11,7 +11,7 @@ mod progress;
 
 pub use bytes::Kind;
 pub use files::{Opened, Seen, each, rows};
-pub use gather::Evidence;
+pub use gather::{Evidence, UNFIT};
 
 use anyhow::Result;
 use ntpscope_core::exchange::{Alignment, Exchange, Tally};
@@ -19,7 +19,8 @@ use ntpscope_core::rules::{Material, Summaries, Summary};
 use ntpscope_core::scene::{Input, Scene};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{channel, sync_channel};
+use std::sync::{Condvar, Mutex, PoisonError};
 
 /// Everything that was read.
 pub struct Reading {
@@ -40,17 +41,17 @@ pub type Each<'a> = dyn FnMut(&Exchange, &Scene) -> Result<()> + 'a;
 pub fn read(evidence: &Evidence) -> Result<Reading> {
     let mut scene = scene(evidence);
     let mut rules = Summaries::default();
-    let read = |opened: Opened<'_>| {
-        let mut summaries = Summaries::default();
+    let read = |opened: Opened<'_>, (inputs, summaries): &mut (Vec<(usize, Input)>, Summaries)| {
+        let id = opened.id();
         let mut fold = |seen: Seen<'_>| {
             if let Seen::Row(row) = seen {
                 summaries.fold(Material::Row(row));
             }
         };
-        (opened.read(&mut fold, &mut |_| {}), summaries)
+        inputs.push((id, opened.read(&mut fold, &mut |_| {})));
     };
-    each(evidence, |kind| kind == Kind::Text, &read, &mut |id, (input, summaries)| {
-        scene.inputs[id] = input;
+    each(evidence, |kind| kind == Kind::Text, &read, &mut |(inputs, summaries)| {
+        inputs.into_iter().for_each(|(id, input)| scene.inputs[id] = input);
         rules.merge(summaries);
     });
     // Joining and folding each take a thread.
@@ -80,6 +81,9 @@ pub fn read(evidence: &Evidence) -> Result<Reading> {
 const BATCH: usize = 256;
 const WAITING: usize = 4;
 
+/// Jobs that a thread may be ahead of the one whose turn it is.
+const AHEAD: usize = 16;
+
 /// Reads the captures among the files, and shows every exchange to `each`; no rule is folded.
 pub fn exchanges(evidence: &Evidence, each: &mut Each<'_>) -> Result<Reading> {
     captures::read(evidence, scene(evidence), each)
@@ -97,17 +101,25 @@ pub fn scene(evidence: &Evidence) -> Scene {
 }
 
 /// Does a number of jobs on as many threads as there are processors, and hands on what each gave, in the order of the
-/// jobs, as soon as all before it are done.
+/// jobs. A thread waits where it is too far ahead of a slow job, so that few results wait.
 fn threads<T: Send>(jobs: usize, job: &(dyn Fn(usize) -> T + Sync), done: &mut dyn FnMut(T)) {
-    let next = AtomicUsize::new(0);
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(jobs.max(1));
+    let ahead = threads * AHEAD;
+    let (next, due, turn) = (AtomicUsize::new(0), Mutex::new(0), Condvar::new());
+    let locked = || due.lock().unwrap_or_else(PoisonError::into_inner);
     std::thread::scope(|scope| {
-        let (sender, results) = sync_channel(threads * WAITING);
+        let (sender, results) = channel();
         for _ in 0..threads {
-            let (sender, next) = (sender.clone(), &next);
+            let (sender, next, due, turn, locked) = (sender.clone(), &next, &due, &turn, &locked);
             scope.spawn(move || {
+                let _freed = Freed(due, turn);
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
+                    let mut due = locked();
+                    while number > *due + ahead {
+                        due = turn.wait(due).unwrap_or_else(PoisonError::into_inner);
+                    }
+                    drop(due);
                     if number >= jobs || sender.send((number, job(number))).is_err() {
                         return;
                     }
@@ -115,13 +127,27 @@ fn threads<T: Send>(jobs: usize, job: &(dyn Fn(usize) -> T + Sync), done: &mut d
             });
         }
         drop(sender);
-        let (mut early, mut due) = (BTreeMap::new(), 0);
+        let mut early = BTreeMap::new();
         for (number, result) in results {
             early.insert(number, result);
-            while let Some(result) = early.remove(&due) {
+            let mut due = locked();
+            while let Some(result) = early.remove(&*due) {
                 done(result);
-                due += 1;
+                *due += 1;
             }
+            turn.notify_all();
         }
     });
+}
+
+/// Where a job panics, its turn never comes: the others need not wait for it.
+struct Freed<'a>(&'a Mutex<usize>, &'a Condvar);
+
+impl Drop for Freed<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = usize::MAX / 2;
+            self.1.notify_all();
+        }
+    }
 }

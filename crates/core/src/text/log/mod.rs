@@ -27,17 +27,17 @@ pub const FORMS: &[Form] = &[
     journal::DOCKER,
     journal::BANNER,
     unit::STATUS,
-    Form { name: "syslog", opens: |line| SYSLOG.opens(line), block: || Box::new(Log(&SYSLOG)) },
-    Form { name: "syslog (RFC 5424)", opens: |line| RFC5424.opens(line), block: || Box::new(Log(&RFC5424)) },
-    Form { name: "log of a container", opens: |line| CONTAINER.opens(line), block: || Box::new(Log(&CONTAINER)) },
-    Form { name: "log of chronyd", opens: |line| CHRONYD.opens(line), block: || Box::new(Log(&CHRONYD)) },
-    Form { name: "log of ntpd-rs", opens: |line| NTPD_RS.opens(line), block: || Box::new(Log(&NTPD_RS)) },
-    Form { name: "log of ntpd", opens: |line| OWN.opens(line), block: || Box::new(Log(&OWN)) },
-    Form { name: "ntpd -q", opens: |line| ONCE.opens(line), block: || Box::new(Log(&ONCE)) },
-    Form { name: "log of linuxptp", opens: |line| LINUXPTP.opens(line), block: || Box::new(Log(&LINUXPTP)) },
-    Form { name: "syslog (ISO stamps)", opens: |line| ISO.opens(line), block: || Box::new(Log(&ISO)) },
-    Form { name: "journalctl -o short-full", opens: |line| FULL.opens(line), block: || Box::new(Log(&FULL)) },
-    Form { name: "dmesg", opens: |line| DMESG.opens(line), block: || Box::new(Log(&DMESG)) },
+    Form { name: "syslog", opens: |line| SYSLOG.opens(line), block: || Box::new(Log::of(&SYSLOG)) },
+    Form { name: "syslog (RFC 5424)", opens: |line| RFC5424.opens(line), block: || Box::new(Log::of(&RFC5424)) },
+    Form { name: "log of a container", opens: |line| CONTAINER.opens(line), block: || Box::new(Log::of(&CONTAINER)) },
+    Form { name: "log of chronyd", opens: |line| CHRONYD.opens(line), block: || Box::new(Log::of(&CHRONYD)) },
+    Form { name: "log of ntpd-rs", opens: |line| NTPD_RS.opens(line), block: || Box::new(Log::of(&NTPD_RS)) },
+    Form { name: "log of ntpd", opens: |line| OWN.opens(line), block: || Box::new(Log::of(&OWN)) },
+    Form { name: "ntpd -q", opens: |line| ONCE.opens(line), block: || Box::new(Log::of(&ONCE)) },
+    Form { name: "log of linuxptp", opens: |line| LINUXPTP.opens(line), block: || Box::new(Log::of(&LINUXPTP)) },
+    Form { name: "syslog (ISO stamps)", opens: |line| ISO.opens(line), block: || Box::new(Log::of(&ISO)) },
+    Form { name: "journalctl -o short-full", opens: |line| FULL.opens(line), block: || Box::new(Log::of(&FULL)) },
+    Form { name: "dmesg", opens: |line| DMESG.opens(line), block: || Box::new(Log::of(&DMESG)) },
 ];
 
 /// The programs that say something about time.
@@ -66,12 +66,46 @@ fn program(tag: &str) -> Option<&'static Program> {
 }
 
 /// A log whose lines are all stamped in one way.
-struct Log(&'static Envelope);
+struct Log {
+    envelope: &'static Envelope,
+    /// Hosts that lines have named.
+    hosts: Vec<String>,
+}
+
+/// Hosts of one log that are told; more than one is enough to know the log of many.
+const MOST_HOSTS: usize = 8;
+
+impl Log {
+    const fn of(envelope: &'static Envelope) -> Log {
+        Log { envelope, hosts: Vec::new() }
+    }
+
+    /// Gives each host that a line names which says nothing of time, unless a row has named it: a log is of one host only
+    /// where all its lines are.
+    fn note_host(&mut self, line: Line<'_>, host: &str, told: bool, rows: &mut dyn FnMut(Row<'_>)) {
+        let known = self.hosts.len() >= MOST_HOSTS || self.hosts.iter().any(|known| known == host);
+        if !host.is_empty() && !known {
+            self.hosts.push(host.to_owned());
+            if !told {
+                let what = What::Variable { association: "", name: "log_host", value: host };
+                rows(Row::Event(Event { at: At { host, ..line.at }, what }));
+            }
+        }
+    }
+}
 
 impl Block for Log {
     fn line(&mut self, line: Line<'_>, rows: &mut dyn FnMut(Row<'_>)) -> Taken {
-        match (self.0.cut)(line.text) {
-            Some(entry) => tell(line, &entry, rows),
+        match (self.envelope.cut)(line.text) {
+            Some(entry) => {
+                let mut told = false;
+                let taken = tell(line, &entry, &mut |row| {
+                    told = true;
+                    rows(row);
+                });
+                self.note_host(line, entry.host, told, rows);
+                taken
+            }
             None if line.text.is_empty() || envelope::is_banner(line.text) => Taken::Yes,
             None => Taken::No,
         }

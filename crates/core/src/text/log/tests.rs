@@ -208,13 +208,14 @@ fn every_envelope_gives_the_time_and_the_host() {
 }
 
 #[test]
-fn lines_of_others_are_taken_and_give_no_row() {
+fn lines_of_others_are_taken_and_give_only_their_host() {
     let log = "Nov 22 09:25:13 h sshd[1]: Accepted publickey for root\n\
                Nov 22 09:25:13 h last message repeated 2 times\n\
                Nov 22 09:25:13 h -- MARK --\n\
                -- Boot 0123456789abcdef0123456789abcdef --\n\
                Nov 22 09:25:13 h dhclient: DHCPREQUEST of 192.0.2.5 on eth0";
-    assert_eq!(read(log), (vec![], vec![], vec!["syslog"]));
+    let host = "host=h variable name=log_host text=h".to_owned();
+    assert_eq!(read(log), (vec![host], vec![], vec!["syslog"]));
     let no_time = "Nov 31 09:25:13 h ntpd[1]: time reset +0.2 s";
     let (rows, rejects, _) = read(no_time);
     assert_eq!((rows.len(), rejects.len()), (0, 1), "{rejects:?}");
