@@ -141,8 +141,8 @@ impl<'a> View<'a> {
     }
 }
 
-/// Shows each line of a stream without its end, until `each` says to stop; of one that is too long only the beginning
-/// is kept. A stream in UTF-16 is read as such.
+/// Shows each line of a stream without its end, until `each` says to stop; of one that is too long only an end
+/// is kept, which is still too long to be read. A stream in UTF-16 is read as such.
 pub fn lines(stream: &mut dyn Read, each: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
     let mut bom = [0; 3];
     let have = fill(stream, &mut bom)?;
@@ -183,7 +183,7 @@ fn pieces(stream: &mut dyn Read, each: &mut dyn FnMut(&[u8]) -> bool) -> io::Res
         searched = bytes.len() - from;
         view.consume(from);
         if searched > 2 * LONGEST_LINE {
-            // Too long to be read in any case: its middle is passed over.
+            // Too long to be read in any case: what came first is passed over.
             view.consume(searched - LONGEST_LINE - 1);
             searched = LONGEST_LINE + 1;
         }
