@@ -115,7 +115,7 @@ impl Daemons {
         looks.sort_by_key(|(order, ..)| *order);
         let (&(from, first, (low, early)), &(to, last, (high, late))) = (looks.first()?, looks.last()?);
         let over_s = first.zip(last).map(|(first, last)| last - first);
-        (to > from && high >= low).then_some(Growth { by: high - low, over_s, looks: (early, late) })
+        (to > from && high >= low).then(|| Growth { by: high - low, over_s, looks: (early, late) })
     }
 
     /// Where the daemon of `inputs` has said anything of itself: it was running then.

@@ -171,7 +171,7 @@ pub fn time_of_day(text: &str) -> Option<i64> {
     let mut parts = text.splitn(3, ':');
     let (hour, minute) = (integer(parts.next()?)?, integer(parts.next()?)?);
     let second = nanoseconds(parts.next()?)?;
-    (hour < 24 && minute < 60 && second < 61 * SECOND).then_some((hour * 60 + minute) * 60 * SECOND + second)
+    (hour < 24 && minute < 60 && second < 61 * SECOND).then(|| (hour * 60 + minute) * 60 * SECOND + second)
 }
 
 /// A number with the unit that chronyc, timedatectl and NTPsec's `ntpq -u` append (`ns`, `us`, `ms`, `s`), in seconds.
@@ -187,7 +187,7 @@ pub fn with_unit_s(text: &str) -> Option<f64> {
         "ks" => (1e3, 1.0),
         _ => return None,
     };
-    number(value).map(|v| v * scale / divisor)
+    number(value).map(|v| v * scale / divisor).filter(|v| v.is_finite())
 }
 
 /// The words of a line, between blanks and tabs.
@@ -256,5 +256,7 @@ mod tests {
         assert_eq!([nanoseconds("-1"), nanoseconds("1.x"), nanoseconds("")], [None; 3]);
         assert_eq!(date_time("2016-12-31", "23:59:60").map(|t| t.0), Some(1_483_228_800 * SECOND));
         assert_eq!(date_time("2026-02-29", "00:00:00"), None);
+        assert_eq!(time_of_day("999999999999999999:00:00"), None);
+        assert_eq!(with_unit_s("1e308ks"), None);
     }
 }

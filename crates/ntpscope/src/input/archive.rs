@@ -1,6 +1,6 @@
 //! What a file holds: itself, or the members of an archive, however they are wrapped; streamed, never unpacked to disk.
 
-use liblzma::stream::{CONCATENATED, Stream};
+use super::streams::{Broken, Headers, Metered, Whole, Zstd, broken, xz};
 use ntpscope_core::time::{SECOND, Time};
 use std::cell::Cell;
 use std::io::{self, BufReader, Cursor, Read, Seek};
@@ -20,11 +20,6 @@ const DEEPEST: u32 = 8;
 /// decompression bomb by 1000 in each of its layers.
 const ROOM: u64 = if cfg!(test) { 1 << 20 } else { 1 << 30 };
 const ROOM_PER_BYTE: u64 = 200;
-
-const TOO_MUCH: &str = "unpacks to more than logs do: a decompression bomb, or else unpack it first";
-
-/// Memory that the dictionary of an xz stream may take: `xz -9` makes one of 64 MiB.
-const MOST_DICTIONARY: u64 = 256 << 20;
 
 /// Bytes of a tar archive between two members, which are kept in memory: long names, attributes, maps of holes.
 const MOST_HEADERS: u64 = 1 << 20;
@@ -124,12 +119,11 @@ impl Walk<'_, '_> {
                 self.unwrap(packed_about, depth + 1, &mut inner)
             }
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => {
-                let decoder = Stream::new_stream_decoder(MOST_DICTIONARY, CONCATENATED)?;
-                let stream = liblzma::bufread::XzDecoder::new_stream(packed(whole), decoder);
-                self.unwrap(packed_about, depth + 1, &mut Metered::new(stream, left))
+                let mut inner = Metered::new(xz(packed(whole))?, left);
+                self.unwrap(packed_about, depth + 1, &mut inner)
             }
             [0x28, 0xb5, 0x2f, 0xfd, ..] => {
-                let mut inner = Metered::new(Zstd { source: packed(whole), frame: None }, left);
+                let mut inner = Metered::new(Zstd::new(packed(whole)), left);
                 self.unwrap(packed_about, depth + 1, &mut inner)
             }
             head if is_zip(head) => {
@@ -155,7 +149,7 @@ impl Walk<'_, '_> {
 
     fn tar(&mut self, path: &str, depth: u32, stream: &mut dyn Read) -> io::Result<ControlFlow<()>> {
         let left = Rc::new(Cell::new(MOST_HEADERS));
-        let mut archive = tar::Archive::new(Headers { stream, left: left.clone() });
+        let mut archive = tar::Archive::new(Headers::new(stream, &left));
         for entry in archive.entries()? {
             let mut entry = entry?;
             left.set(u64::MAX);
@@ -169,7 +163,7 @@ impl Walk<'_, '_> {
             let name = below(path, &String::from_utf8_lossy(&entry.path_bytes()));
             let written = entry.header().mtime().ok().and_then(seconds);
             let about = About { path: &name, written, size: Some(entry.size()) };
-            let mut whole = Whole { left: entry.size(), stream: &mut entry };
+            let mut whole = Whole::new(entry.size(), &mut entry);
             if self.inside(about, depth, &mut whole).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
@@ -241,118 +235,6 @@ fn is_tar(head: &[u8]) -> bool {
     let told = std::str::from_utf8(digits).ok().and_then(|digits| u32::from_str_radix(digits, 8).ok());
     let sum = |bytes: &[u8]| bytes.iter().map(|byte| u32::from(*byte)).sum::<u32>();
     told == Some(sum(&head[..148]) + 8 * u32::from(b' ') + sum(&head[156..]))
-}
-
-fn broken(why: &dyn std::fmt::Display) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, why.to_string())
-}
-
-/// A stream that only says why it can't be read.
-pub struct Broken(pub Option<io::Error>);
-
-impl Read for Broken {
-    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-        self.0.take().map_or(Ok(0), Err)
-    }
-}
-
-/// What comes out of a decompressor, while there is room.
-struct Metered<R> {
-    stream: R,
-    left: Rc<Cell<u64>>,
-    /// The damage that was met, which is met again: decompressors tell it once, and then that all is well.
-    damage: Option<(io::ErrorKind, String)>,
-}
-
-impl<R: Read> Metered<R> {
-    fn new(stream: R, left: &Rc<Cell<u64>>) -> Self {
-        Metered { stream, left: left.clone(), damage: None }
-    }
-}
-
-impl<R: Read> Read for Metered<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if let Some((kind, why)) = &self.damage {
-            return Err(io::Error::new(*kind, why.clone()));
-        }
-        let read = self.stream.read(buffer).and_then(|n| {
-            let left = self.left.get().checked_sub(n as u64);
-            self.left.set(left.ok_or_else(|| broken(&TOO_MUCH))?);
-            Ok(n)
-        });
-        if let Err(error) = &read
-            && error.kind() != io::ErrorKind::Interrupted
-        {
-            self.damage = Some((error.kind(), error.to_string()));
-        }
-        read
-    }
-}
-
-/// A member of a tar archive, which may be longer than what is left of the archive.
-struct Whole<R> {
-    stream: R,
-    left: u64,
-}
-
-impl<R: Read> Read for Whole<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.stream.read(buffer)?;
-        if n == 0 && self.left > 0 && !buffer.is_empty() {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the archive ends within it"));
-        }
-        self.left = self.left.saturating_sub(n as u64);
-        Ok(n)
-    }
-}
-
-/// A tar archive, of which only so much is read until the next member is found.
-struct Headers<R> {
-    stream: R,
-    left: Rc<Cell<u64>>,
-}
-
-impl<R: Read> Read for Headers<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.stream.read(buffer)?;
-        self.left
-            .set(self.left.get().checked_sub(n as u64).ok_or_else(|| broken(&"a name or map beyond all measure"))?);
-        Ok(n)
-    }
-}
-
-/// Zstandard: one frame after the other, as `cat a.zst b.zst` makes them.
-struct Zstd<R: Read> {
-    source: BufReader<R>,
-    frame: Option<ruzstd::decoding::FrameDecoder>,
-}
-
-impl<R: Read> Read for Zstd<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
-        use std::io::BufRead;
-        loop {
-            let Some(frame) = &mut self.frame else {
-                if self.source.fill_buf()?.is_empty() {
-                    return Ok(0);
-                }
-                let mut frame = FrameDecoder::new();
-                frame.init(&mut self.source).map_err(|e| broken(&e))?;
-                self.frame = Some(frame);
-                continue;
-            };
-            if !frame.is_finished() && frame.can_collect() < buffer.len() {
-                let wanted = BlockDecodingStrategy::UptoBytes(buffer.len());
-                frame.decode_blocks(&mut self.source, wanted).map_err(|e| broken(&e))?;
-            }
-            match frame.read(buffer)? {
-                0 if frame.is_finished() => self.frame = None,
-                // The decoder keeps back a window until more is decoded.
-                0 if !buffer.is_empty() => {}
-                n => return Ok(n),
-            }
-        }
-    }
 }
 
 #[cfg(test)]

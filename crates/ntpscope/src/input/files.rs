@@ -87,7 +87,7 @@ fn visit(evidence: &Evidence, source: usize, wanted: fn(Kind) -> bool, take: &mu
     let mut why = visited.err();
     for id in (next..=last).filter(wanted) {
         let why = why.take().unwrap_or_else(|| io::Error::other("the archive has changed"));
-        let stream = &mut super::archive::Broken(Some(why));
+        let stream = &mut super::streams::Broken(Some(why));
         take(Opened { file: &evidence.files[id], id: InputId(id as u32), stream });
     }
 }

@@ -8,6 +8,7 @@ mod captures;
 mod files;
 mod gather;
 mod progress;
+mod streams;
 
 pub use bytes::Kind;
 pub use files::{Opened, Seen, each, rows};

@@ -107,7 +107,7 @@ fn leading_number(text: &str) -> Option<f64> {
 fn seconds(text: &str) -> Option<f64> {
     let units = [("m", 60.0), ("h", 3600.0), ("d", 86_400.0), ("y", 365.0 * 86_400.0)];
     let long = || units.iter().find_map(|(unit, scale)| Some(number(text.strip_suffix(unit)?)? * scale));
-    with_unit_s(text).or_else(|| number(text)).or_else(long)
+    with_unit_s(text).or_else(|| number(text)).or_else(long).filter(|seconds| seconds.is_finite())
 }
 
 /// An interval as `print_seconds` prints it (`64`, `34m`, `135h`, `7d`, `2y`), in seconds; `-` and 2³² − 1 are never.

@@ -99,8 +99,8 @@ fn scaled(text: &str, scale: f64) -> Option<(Option<f64>, &str)> {
     let is_part = |c: char| c.is_ascii_digit() || matches!(c, '.' | '+' | '-' | 'e');
     let (digits, rest) = text.split_at(text.find(|c| !is_part(c)).unwrap_or(text.len()));
     // A sentence may end with the number.
-    let value = number(digits.trim_end_matches(['.', 'e', '+', '-']))?;
-    Some((Some(value * scale), rest))
+    let value = number(digits.trim_end_matches(['.', 'e', '+', '-']))? * scale;
+    Some((Some(value).filter(|value| value.is_finite()), rest))
 }
 
 #[cfg(test)]

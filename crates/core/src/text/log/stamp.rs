@@ -206,7 +206,7 @@ pub fn iso_instant(text: &str, _: Time) -> Option<Time> {
     let (clock, zone) = rest.split_at(zone_at);
     let time = date_time(date, &clock.replace(',', "."))?;
     // Without a zone it is local time of one that the line does not say: read as UTC.
-    Some(Time(time.0 - zone_ns(zone)?))
+    time.0.checked_sub(zone_ns(zone)?).map(Time)
 }
 
 /// `Z`, `+01:00`, `+0100`, `+01` or nothing, in nanoseconds east of Greenwich.
@@ -220,7 +220,7 @@ fn zone_ns(zone: &str) -> Option<i64> {
     let hours = integer(digits.get(..2)?)?;
     let minutes = digits[2..].trim_start_matches(':');
     let minutes = if minutes.is_empty() { 0 } else { integer(minutes)? };
-    (hours <= 14 && minutes < 60).then_some(sign * (hours * 3600 + minutes * 60) * SECOND)
+    (hours <= 14 && minutes < 60).then(|| sign * (hours * 3600 + minutes * 60) * SECOND)
 }
 
 /// Zones by name, where the name means one zone only; other names are read as UTC.
@@ -254,7 +254,7 @@ pub fn full_instant(text: &str, _: Time) -> Option<Time> {
     let zone = words.next()?;
     let hours = ZONES.iter().find(|(name, _)| *name == zone).map_or(0, |(_, hours)| *hours);
     let east = if zone.starts_with(['+', '-']) { zone_ns(zone)? } else { hours * 3600 * SECOND };
-    Some(Time(time.0 - east))
+    time.0.checked_sub(east).map(Time)
 }
 
 #[cfg(test)]
@@ -302,6 +302,8 @@ mod tests {
             ("2026-11-22T09:25:13,000001+01:00 h", "2026-11-22T08:25:13.000001Z|h"),
             ("2026-11-22 09:25:13 h", "2026-11-22T09:25:13Z|h"),
             ("2026-11-22T09:25:13x h", "no stamp"),
+            ("2026-11-22T09:25:13+01:999999999999999999 h", "no time|h"),
+            ("1677-09-21T00:12:44+14:00 h", "no time|h"),
         ];
         for (line, want) in cases {
             assert_eq!(read(iso, line), want, "{line}");

@@ -230,7 +230,7 @@ fn ppm(value: &str) -> Option<f64> {
         "ppk" => 1e3,
         _ => return None,
     };
-    number(bare.trim_end()).map(|value| value * scale)
+    number(bare.trim_end()).map(|value| value * scale).filter(|value| value.is_finite())
 }
 
 /// A label and its value. Two labels of ntpq have lost their colon.

@@ -121,7 +121,8 @@ impl Block for Status {
         let by_hertz = open.nominal.zip(open.actual).filter(|(nominal, _)| *nominal > 0.0);
         // A local oscillator that runs at more than its nominal frequency must be slowed: the other sign. IOS prints
         // both for one clock (`1000.0003 Hz, actual freq is 1000.4589 Hz`, `drift is -0.000458631 s/s`).
-        let by_hertz = by_hertz.map(|(nominal, actual)| (nominal - actual) / nominal * 1e6);
+        let by_hertz =
+            by_hertz.map(|(nominal, actual)| (nominal - actual) / nominal * 1e6).filter(|ppm| ppm.is_finite());
         let frequency_ppm = open.clock.frequency_ppm.or(by_hertz).filter(|ppm| !(open.never_set && *ppm == 0.0));
         rows(Row::Clock(Clock { source: &open.source, frequency_ppm, ..open.clock }));
     }
@@ -160,7 +161,7 @@ impl Open {
             Field::Nominal => self.nominal = number()?,
             Field::Actual => self.actual = number()?,
             // Seconds per second, ntpd's sign: it is the correction, negative where the oscillator is fast (see `end`).
-            Field::Drift => self.clock.frequency_ppm = number()?.map(|drift| drift * 1e6),
+            Field::Drift => self.clock.frequency_ppm = number()?.map(|drift| drift * 1e6).filter(|ppm| ppm.is_finite()),
             Field::Poll => self.clock.poll_s = number()?,
             // Reference − local: the same number as the system peer's in `show ntp associations`. Without a reference
             // a zero says nothing.

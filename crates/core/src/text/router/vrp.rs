@@ -99,7 +99,7 @@ impl Block for Status {
                 // More than nominal is a fast oscillator, which is slowed: ntpd's sign is the other.
                 "actual frequency" => {
                     let ppm = self.nominal.zip(number).map(|(nominal, actual)| (nominal - actual) / nominal * 1e6);
-                    clock.frequency_ppm = ppm;
+                    clock.frequency_ppm = ppm.filter(|ppm| ppm.is_finite());
                     number
                 }
                 "clock offset" => {

@@ -32,7 +32,7 @@ impl Clock {
             // Until 4.9, nothing tells a time since another packet from one of a day, but that the first is zero.
             Stamp::OfDay(ns) if *self.relative.get_or_insert(ns == 0) => None,
             Stamp::OfDay(ns) => {
-                let today = Time(written.0.div_euclid(DAY) * DAY + ns);
+                let today = Time(written.0.saturating_sub(written.0.rem_euclid(DAY)).saturating_add(ns));
                 Some(if today > written { Time(today.0.saturating_sub(DAY)) } else { today })
             }
             Stamp::Yearless(month, day, ns) => {

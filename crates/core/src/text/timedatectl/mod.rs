@@ -52,7 +52,7 @@ fn span_s(text: &str) -> Option<f64> {
         let value = number(digits).or_else(|| number(&digits.replace(',', ".")))?;
         sum = Some(sum.unwrap_or(0.0) + value * scale / divisor);
     }
-    sum.map(|sum: f64| if negative { -sum } else { sum })
+    sum.filter(|sum: &f64| sum.is_finite()).map(|sum| if negative { -sum } else { sum })
 }
 
 #[cfg(test)]
