@@ -103,7 +103,9 @@ impl Block for Log {
                     told = true;
                     rows(row);
                 });
-                self.note_host(line, entry.host, told, rows);
+                if taken == Taken::Yes {
+                    self.note_host(line, entry.host, told, rows);
+                }
                 taken
             }
             None if line.text.is_empty() || envelope::is_banner(line.text) => Taken::Yes,
