@@ -157,6 +157,7 @@ impl TextReader {
     pub fn line(&mut self, bytes: &[u8], rows: &mut dyn FnMut(Row<'_>)) -> Option<Reject> {
         self.line = self.line.saturating_add(1);
         let place = Place::Line(self.line);
+        let bytes = bytes.trim_ascii_end();
         // A crash leaves zeros where a file had grown but nothing was written; what follows them is whole.
         let bytes = match bytes.iter().position(|byte| *byte != 0) {
             Some(written) => &bytes[written..],
@@ -375,6 +376,7 @@ mod tests {
         let mut rows = 0;
         let mut line = |bytes: &[u8]| reader.line(bytes, &mut |_| rows += 1).map(|reject| reject.reason);
         let zeros = [0; LONGEST_LINE];
+        assert_eq!(line(b"\0\0\r"), line(b"\0"));
         assert_eq!(
             line(&[&zeros, b"Nov 22 09:25:13 c1 chronyd[812]: Selected source 192.0.2.1".as_slice()].concat()),
             None
