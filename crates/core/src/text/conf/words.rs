@@ -2,7 +2,9 @@
 
 use super::template::{filled, holds_template};
 use crate::model::Daemon;
+use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
 /// Directives that only ntpd knows: of xntp3 to 4.2.8p18 (ntp.conf(5), keyword-gen.c) and NTPsec.
 const NTPD: &str = "authdelay authenticate authprov autokey automax broadcastclient broadcastdelay calibrate calldelay \
@@ -81,9 +83,26 @@ const SWITCHES: &str = "auth bclient calibrate kernel mode7 monitor ntp pps stat
 /// Words after chrony's `log`.
 const LOGS: &str = "measurements rawmeasurements statistics tracking selection rtc refclocks tempcomp";
 
-/// The list's own spelling of a word that is in it.
-fn among(list: &'static str, word: &str) -> Option<&'static str> {
-    list.split_ascii_whitespace().find(|known| known.eq_ignore_ascii_case(word))
+/// A directive as its daemon spells it, and whose it is, where it is only one's.
+type Directive = (&'static str, Option<Daemon>);
+
+/// The directives by their names. Every line that no other reader knows is looked up
+/// here, and of those there may be millions.
+static DIRECTIVES: LazyLock<HashMap<&[u8], Directive>> = LazyLock::new(|| {
+    let own = [(NTPD, Daemon::Ntpd), (CHRONY, Daemon::Chrony), (OPENNTPD, Daemon::OpenNtpd)];
+    let all = own.into_iter().map(|(list, daemon)| (list, Some(daemon))).chain([(SHARED, None)]);
+    all.flat_map(|(list, daemon)| list.split_ascii_whitespace().map(move |word| (word.as_bytes(), (word, daemon))))
+        .collect()
+});
+
+/// The directive that a word is, whatever its case.
+fn spelled(word: &str) -> Option<Directive> {
+    const LONGEST: usize = 24;
+    let mut lower = [0; LONGEST];
+    let lower = lower.get_mut(..word.len())?;
+    lower.copy_from_slice(word.as_bytes());
+    lower.make_ascii_lowercase();
+    DIRECTIVES.get(&*lower).copied()
 }
 
 fn is_among(list: &'static str, word: &str) -> bool {
@@ -93,9 +112,9 @@ fn is_among(list: &'static str, word: &str) -> bool {
 /// The directive that the line's first word is. chronyd reads its words in any case, but so begins prose too: then the
 /// rest must be as the directive demands.
 pub fn known(word: &str, line: &str) -> Option<&'static str> {
-    let keyword = [NTPD, CHRONY, OPENNTPD, SHARED].iter().find_map(|list| among(list, word))?;
+    let (keyword, daemon) = spelled(word)?;
     let small = || sign(&line.replacen(word, keyword, 1)) != Sign::Nothing;
-    (keyword == word || (is_among(CHRONY, keyword) || is_among(SHARED, keyword)) && small()).then_some(keyword)
+    (keyword == word || matches!(daemon, Some(Daemon::Chrony) | None) && small()).then_some(keyword)
 }
 
 /// Whether a directive may stand alone.
@@ -125,15 +144,8 @@ pub fn directive(line: &str) -> (&str, &str) {
 /// Whose language a line is, where it is only one's.
 pub fn language(line: &str) -> Option<Daemon> {
     let (word, rest) = directive(line);
-    let in_list = |list| among(list, word).is_some();
-    if in_list(NTPD) {
-        return Some(Daemon::Ntpd);
-    }
-    if in_list(CHRONY) {
-        return Some(Daemon::Chrony);
-    }
-    if in_list(OPENNTPD) {
-        return Some(Daemon::OpenNtpd);
+    if let Some((_, Some(daemon))) = spelled(word) {
+        return Some(daemon);
     }
     let mut words = rest.split_whitespace();
     let first = words.next()?;
