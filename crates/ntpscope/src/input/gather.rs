@@ -192,7 +192,12 @@ fn look(source: &Source, number: usize) -> Vec<(File, Twin)> {
     if let Some(trouble) = &source.trouble {
         return vec![failed(trouble.clone())];
     }
+    let mut more = false;
     let visited = source.visit(&mut |member, stream| {
+        more = files.len() == MOST_FILES;
+        if more {
+            return ControlFlow::Break(());
+        }
         let mut file = source.file(number, member.number, member.path);
         file.written = member.written.unwrap_or(file.written);
         let place = source.path.join(member.path);
@@ -211,10 +216,10 @@ fn look(source: &Source, number: usize) -> Vec<(File, Twin)> {
             Err(error) => file.trouble = Some(format!("can't be read: {error}")),
         }
         files.push((file, twin));
-        if files.len() < MOST_FILES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        ControlFlow::Continue(())
     });
     match visited {
-        Ok(()) if files.len() >= MOST_FILES => {
+        Ok(()) if more => {
             files.push(failed(format!("can be read only to member {MOST_FILES}: more are not read at once")));
         }
         Ok(()) if files.is_empty() => files.push(failed(EMPTY.into())),
