@@ -150,6 +150,9 @@ struct Twin {
     path: Option<PathBuf>,
 }
 
+/// Files of one folder, length and beginning that are compared: twins are two, and thousands that are alike are a trap.
+const MOST_ALIKE: usize = 64;
+
 /// The twins that are known, by their heads.
 type Heads = BTreeMap<(Option<String>, PathBuf, u64, u64), Vec<(String, Option<PathBuf>)>>;
 
@@ -164,7 +167,9 @@ fn is_twin(twin: &Twin, heads: &mut Heads) -> bool {
         _ => head.2 <= HEAD as u64,
     };
     let found = known.iter().any(|(name, path)| (ends(name, &twin.name) || ends(&twin.name, name)) && same(path));
-    known.push((twin.name.clone(), twin.path.clone()));
+    if known.len() < MOST_ALIKE {
+        known.push((twin.name.clone(), twin.path.clone()));
+    }
     found
 }
 
