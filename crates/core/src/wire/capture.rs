@@ -202,7 +202,7 @@ impl CaptureReader {
         };
         Some(Item::Packet(Packet {
             origin: Origin { input: self.input, place: Place::Frame(self.frames) },
-            interface: record.interface + inner_interface,
+            interface: record.interface.saturating_add(inner_interface),
             time: record.time,
             source: datagram.source,
             destination: datagram.destination,
@@ -267,6 +267,27 @@ mod tests {
         let (packets, rejects) = read(&file, usize::MAX);
         assert_eq!((packets.len(), rejects.len()), (0, 1));
         assert!(rejects[0].reason.contains("longer than"), "{rejects:?}");
+    }
+
+    #[test]
+    fn interfaces_have_any_number() {
+        let block = |kind: u32, body: &[u8]| {
+            let length = (body.len() as u32 + 12).to_le_bytes();
+            [&kind.to_le_bytes()[..], &length, body, &length].concat()
+        };
+        let section = [0x4d, 0x3c, 0x2b, 0x1a, 1, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255];
+        // SLL2, link type 276: a header of 20 bytes that has the number of the interface at 4.
+        let interface = block(1, &[0x14, 0x01, 0, 0, 0, 0, 0, 0]);
+        let mut frame = vec![8, 0, 0, 0, 255, 255, 255, 255, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        frame.extend(&capture()[40..116]);
+        let mut packet = vec![1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 96, 0, 0, 0, 96, 0, 0, 0];
+        packet.extend(&frame);
+        let file =
+            [block(u32::from_le_bytes(pcapng::MAGIC), &section), interface.clone(), interface, block(6, &packet)]
+                .concat();
+        let mut reader = CaptureReader::new(InputId(0));
+        let Item::Packet(packet) = reader.step(&file, true).item else { panic!("no packet in {file:?}") };
+        assert_eq!((packet.interface, reader.frames), (u32::MAX, 1));
     }
 
     proptest! {
