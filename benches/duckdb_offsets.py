@@ -4,7 +4,6 @@ import sys
 
 import duckdb
 
-duckdb.sql("SET threads TO 2")
 print(
     duckdb.sql(
         f"""

@@ -1,9 +1,7 @@
 """The yardstick of `cargo xtask bench fleet`: count, mean, deviation and percentiles of each source's offsets, by Polars."""
 
-import os
 import sys
 
-os.environ["POLARS_MAX_THREADS"] = "2"
 import polars as pl
 
 columns = ["day", "second", "source", "status", "offset", "delay", "dispersion", "jitter"]

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::Path;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -157,6 +157,10 @@ fn make(path: &Path, write: &dyn Fn(&Path) -> Result<()>) -> Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
     }
+    // Of a run that was broken off.
+    if unfinished.is_dir() {
+        fs::remove_dir_all(&unfinished).with_context(|| format!("remove {}", unfinished.display()))?;
+    }
     write(&unfinished).with_context(|| format!("write {}", unfinished.display()))?;
     fs::rename(&unfinished, path).with_context(|| format!("write {}", path.display()))
 }
@@ -196,7 +200,7 @@ impl Contest {
             .with_context(|| format!("start {}", shown(&self.command)))?;
         let mut memory = Memory::default();
         let status = loop {
-            memory = memory.max(Memory::of(&child));
+            memory = memory.max(Memory::of(child.id()));
             if let Some(status) = child.try_wait()? {
                 break status;
             }
@@ -216,7 +220,7 @@ struct Measured {
     memory: Memory,
 }
 
-/// Peaks, KiB. A capture that is mapped counts as resident though the kernel can drop it; anonymous memory is the program's own.
+/// Peaks, KiB: of a shell, with those of the processes in its pipeline.
 #[derive(Clone, Copy, Default)]
 struct Memory {
     resident: u64,
@@ -228,14 +232,21 @@ impl Memory {
         Self { resident: self.resident.max(other.resident), anonymous: self.anonymous.max(other.anonymous) }
     }
 
-    /// What a process holds now; nothing if it has just ended.
-    fn of(process: &Child) -> Self {
-        let status = fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap_or_default();
+    /// What a process and its children hold now; nothing if it has just ended.
+    fn of(process: u32) -> Self {
+        let read = |name| fs::read_to_string(format!("/proc/{process}/{name}")).unwrap_or_default();
+        let status = read("status");
+        let children = read(&format!("task/{process}/children"));
+        let children = children.split_whitespace().filter_map(|child| child.parse().ok()).map(Memory::of);
         let kib = |name| {
             let line = status.lines().find_map(|line| line.strip_prefix(name));
             line.and_then(|line| line.trim_end_matches("kB").trim().parse().ok()).unwrap_or(0)
         };
-        Self { resident: kib("VmHWM:"), anonymous: kib("RssAnon:") }
+        let own = Self { resident: kib("VmHWM:"), anonymous: kib("RssAnon:") };
+        children.fold(own, |all, child| Self {
+            resident: all.resident + child.resident,
+            anonymous: all.anonymous + child.anonymous,
+        })
     }
 }
 

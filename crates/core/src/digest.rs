@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 const MOST: usize = 1 << 13;
 
 /// The offsets of many rows, in seconds, reference − local.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Offsets {
     /// How many.
     pub count: u64,
@@ -16,17 +16,8 @@ pub struct Offsets {
     pub mean_s: f64,
     /// Sum of the squared differences from the mean (Welford 1962).
     squares: f64,
-    /// The lowest and the highest.
-    pub range_s: (f64, f64),
     /// Their quantiles, each within one part in 128.
     pub quantiles_s: Quantiles,
-}
-
-impl Default for Offsets {
-    fn default() -> Self {
-        let range_s = (f64::INFINITY, f64::NEG_INFINITY);
-        Offsets { count: 0, mean_s: 0.0, squares: 0.0, range_s, quantiles_s: Quantiles::default() }
-    }
 }
 
 impl Offsets {
@@ -35,7 +26,6 @@ impl Offsets {
         let before = offset_s - self.mean_s;
         self.mean_s += before / self.count as f64;
         self.squares += before * (offset_s - self.mean_s);
-        self.range_s = (self.range_s.0.min(offset_s), self.range_s.1.max(offset_s));
         self.quantiles_s.fold(offset_s);
     }
 
@@ -47,7 +37,6 @@ impl Offsets {
         self.mean_s += apart * others / all;
         self.squares += other.squares + apart * apart * own * others / all;
         self.count += other.count;
-        self.range_s = (self.range_s.0.min(other.range_s.0), self.range_s.1.max(other.range_s.1));
         self.quantiles_s.merge(&other.quantiles_s);
     }
 
@@ -156,7 +145,7 @@ mod tests {
         assert_eq!((host, source, offsets.count, offsets.mean_s), ("h", "192.0.2.1", 4, 2.5));
         // (1.5² + 0.5² + 0.5² + 1.5²) ÷ 3
         assert!((offsets.deviation_s().expect("of four") - (5.0_f64 / 3.0).sqrt()).abs() < 1e-15);
-        assert_eq!((offsets.range_s, of(&[1.0]).iter().next().and_then(|(.., o)| o.deviation_s())), ((1.0, 4.0), None));
+        assert_eq!(of(&[1.0]).iter().next().and_then(|(.., o)| o.deviation_s()), None);
     }
 
     proptest::proptest! {
@@ -167,7 +156,7 @@ mod tests {
             merged.merge(&of(b));
             let whole = of(&values);
             for ((.., got), (.., want)) in merged.iter().zip(whole.iter()) {
-                proptest::prop_assert_eq!((got.count, got.range_s), (want.count, want.range_s));
+                proptest::prop_assert_eq!(got.count, want.count);
                 proptest::prop_assert!((got.mean_s - want.mean_s).abs() < 1e-12 && (got.squares - want.squares).abs() < 1e-12);
                 proptest::prop_assert_eq!(got.quantiles_s.at(0.5), want.quantiles_s.at(0.5));
             }

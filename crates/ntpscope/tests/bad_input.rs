@@ -206,6 +206,9 @@ fn a_file_that_no_reader_knows_is_named() {
     let inputs = found["coverage"]["inputs"].as_array().expect("a list");
     let diary = inputs.iter().find(|input| input["name"] == "diary.txt").expect("it is listed");
     assert!(diary["kind"].is_null() && diary["rejected"] == 0, "{diary}");
+    // No line of it is a reject: the file is.
+    let listed = run(&["rows", "--rejects"], &dir.0);
+    assert_eq!((listed.code, listed.out.as_str()), (0, ""), "{}", listed.err);
 }
 
 #[test]

@@ -1,28 +1,26 @@
 //! `ntpscope rows --summary`: what was read of each input, and how the offsets of each source lie.
 
-use super::plain;
+use super::{plain, wrapped};
 use crate::digest::Digest;
 use crate::model::Origin;
 use crate::scene::Scene;
 use std::fmt::Write;
 
-/// Two lines for each input, then one for each clock and source; `took_s` is the time to read each input.
+/// What each input is and gave, the hosts, and a line for each clock and source; `took_s` is the time to read each input.
 #[must_use]
 pub fn summary(scene: &Scene, took_s: &[f64], digest: &Digest) -> String {
     let mut out = String::from("INPUTS\n");
     for (input, took) in scene.inputs.iter().zip(took_s) {
         let _ = writeln!(out, "{}", plain(&input.name));
         let kind = if input.kind.is_empty() { "no evidence that is known" } else { &input.kind };
-        let _ = write!(out, "    {}", plain(kind));
-        if let Some(host) = &input.host {
-            let _ = write!(out, ", host {}", plain(host));
-        }
-        if let Some((first, last)) = input.span {
-            let _ = write!(out, ", {first} to {last}");
-        }
-        let _ = writeln!(out, "\n    {} rows, {} rejects, {took:.3} s", input.rows, input.rejected);
-        if let Some(trouble) = &input.trouble {
-            let _ = writeln!(out, "    {}", plain(trouble));
+        let host = input.host.as_ref().map(|host| format!(", host {host}"));
+        let span = input.span.map(|(first, last)| format!(", {first} to {last}"));
+        let about = format!("{kind}{}{}", host.unwrap_or_default(), span.unwrap_or_default());
+        let count = format!("{} rows, {} rejects, {took:.3} s", input.rows, input.rejected);
+        for text in [about, count].iter().chain(&input.trouble) {
+            for line in wrapped(text, "    ", "    ") {
+                let _ = writeln!(out, "{line}");
+            }
         }
     }
     if !scene.joins().is_empty() || scene.claims().next().is_some() {
@@ -36,13 +34,16 @@ pub fn summary(scene: &Scene, took_s: &[f64], digest: &Digest) -> String {
     for (address, claim) in scene.claims() {
         let _ = writeln!(out, "{:<8} is {address}: {}{}", plain(&claim.host), claim.why, locate(claim.origin));
     }
-    out.push_str(
-        "\nOFFSETS: reference - local, percentiles within one part in 128\n\
-         host     source                   rows     mean       sd       1%      50%      99%\n",
-    );
-    for (host, source, offsets) in digest.iter() {
+    let mut offsets = digest.iter().peekable();
+    if offsets.peek().is_some() {
+        out.push_str(
+            "\nOFFSETS: reference - local, percentiles within one part in 128\n\
+             host     source               rows     mean       sd       1%      50%      99%\n",
+        );
+    }
+    for (host, source, offsets) in offsets {
         let source = if source.is_empty() { "(its clock)" } else { source };
-        let _ = write!(out, "{:<8} {:<20} {:>8}", plain(host), plain(source), offsets.count);
+        let _ = write!(out, "{:<8} {:<16} {:>8}", plain(host), plain(source), offsets.count);
         let quantiles = [0.01, 0.5, 0.99].map(|share| offsets.quantiles_s.at(share));
         for value in [Some(offsets.mean_s), offsets.deviation_s()].into_iter().chain(quantiles) {
             let _ = write!(out, " {:>8}", value.map_or_else(|| "-".into(), engineering));

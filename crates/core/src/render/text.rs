@@ -1,26 +1,12 @@
 //! The report for people: 80 columns, no colour needed, the answer first.
 
-use super::Coverage;
+use super::{Coverage, wrapped};
 use crate::causes::Kind;
 use crate::diagnosis::{CLAIM, Claim, Diagnosis, Place};
 use crate::rules::path::Direction;
 use crate::rules::{Finding, FindingId, Measure};
 use std::collections::BTreeSet;
 use std::fmt::Write;
-
-const WIDTH: usize = 80;
-
-/// Lines break at spaces alone: stamps, names and commands stay whole.
-fn wrapped(text: &str, first: &str, rest: &str) -> Vec<String> {
-    let options = textwrap::Options::new(WIDTH)
-        .initial_indent(first)
-        .subsequent_indent(rest)
-        .break_words(false)
-        .word_separator(textwrap::WordSeparator::AsciiSpace)
-        .word_splitter(textwrap::WordSplitter::NoHyphenation);
-    let text = super::plain(text);
-    textwrap::wrap(&text, options).into_iter().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>()
-}
 
 /// A clock this far from the others is worth a line.
 const CLOCK_S: f64 = 0.01;

@@ -221,6 +221,11 @@ impl<'a> Iterator for Words<'a> {
     }
 }
 
+/// Whether a source has ever answered, as far as its row tells: one that has not is printed with zeros.
+pub fn answered(reach: Option<u8>, delay: Option<f64>, offset: Option<f64>) -> bool {
+    reach != Some(0) || [delay, offset].into_iter().flatten().any(|value| value != 0.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,6 @@
 
 use crate::cli::{Diagnose, ReportFormat};
 use crate::input::{self, Evidence, Reading};
-use anyhow::bail;
 use ntpscope_core::causes::Kind;
 use ntpscope_core::diagnosis::{CLAIM, diagnose};
 use ntpscope_core::render::{Coverage, json, text};
@@ -13,13 +12,7 @@ use std::process::ExitCode;
 pub fn run(args: &Diagnose) -> anyhow::Result<ExitCode> {
     let evidence = Evidence::gather(&args.path, &args.host);
     let Reading { mut scene, rules, tally, alignment } = input::read(&evidence)?;
-    if scene.inputs.iter().all(|input| input.kind.is_empty()) {
-        super::tell_trouble(&scene);
-        bail!(
-            "none of {} inputs is evidence that can be read: docs/formats.md lists what can be read",
-            scene.inputs.len()
-        );
-    }
+    super::ensure_evidence(&scene)?;
     let diagnosis = diagnose(&rules, &mut scene);
     let coverage = Coverage { scene: &scene, tally: &tally, alignment: &alignment };
     let mut out = std::io::stdout().lock();

@@ -6,8 +6,18 @@ pub mod explain;
 pub mod rows;
 
 use crate::input::UNFIT;
+use anyhow::bail;
 use ntpscope_core::render::plain;
 use ntpscope_core::scene::Scene;
+
+/// Fails where nothing could be read, and says why.
+pub fn ensure_evidence(scene: &Scene) -> anyhow::Result<()> {
+    if scene.inputs.iter().any(|input| !input.kind.is_empty()) {
+        return Ok(());
+    }
+    tell_trouble(scene);
+    bail!("none of {} inputs is evidence that can be read: docs/formats.md lists what can be", scene.inputs.len())
+}
 
 /// Says on standard error what could not be read; of what is no evidence by its nature only where nothing else is.
 pub fn tell_trouble(scene: &Scene) {

@@ -4,7 +4,7 @@ use crate::cli::{RowFormat, Rows};
 use crate::input::{self, Evidence, Kind, Opened, Seen};
 use anyhow::{Context, bail};
 use ntpscope_core::digest::Digest;
-use ntpscope_core::model::Row;
+use ntpscope_core::model::{Reject, Row};
 use ntpscope_core::render::pcapng::Pcapng;
 use ntpscope_core::render::rows::{csv, csv_header, json};
 use ntpscope_core::render::summary::summary;
@@ -14,13 +14,15 @@ use ntpscope_core::scene::{Input, Scene};
 use ntpscope_core::table::{Owner, Table};
 use ntpscope_core::wire::Packet;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
 /// Bytes that are gathered before they are written.
 const PIECE: usize = 1 << 16;
+
+const CHOOSE: &str = "each table has columns of its own: choose one with --table clock, peer, packet or event";
 
 /// Prints rows, rejects, or a summary.
 pub fn run(args: &Rows) -> anyhow::Result<ExitCode> {
@@ -32,7 +34,7 @@ pub fn run(args: &Rows) -> anyhow::Result<ExitCode> {
     #[cfg(feature = "parquet")]
     let one_table_only = one_table_only || args.format == RowFormat::Parquet;
     if one_table_only && !args.summary && !args.rejects && args.table.is_none() {
-        bail!("each table has columns of its own: choose one with --table clock, peer, packet or event");
+        bail!(CHOOSE);
     }
     let mut out = output(args.output.as_deref())?;
     #[cfg(feature = "parquet")]
@@ -44,7 +46,7 @@ pub fn run(args: &Rows) -> anyhow::Result<ExitCode> {
         out.write_all(summary(&scene, &took_s, &digest).as_bytes())?;
         scene
     } else if args.rejects {
-        rejects(&evidence, &mut *out)?
+        rejects(&evidence, args, &mut *out)?
     } else {
         rows(&evidence, args, &mut *out)?
     };
@@ -59,9 +61,23 @@ fn output(path: Option<&Path>) -> anyhow::Result<Box<dyn Write + Send>> {
     })
 }
 
+/// Reads everything in order, and shows how far that has come unless the terminal shows the rows themselves.
+fn read(
+    evidence: &Evidence,
+    args: &Rows,
+    seen: &mut dyn FnMut(&Input, Seen<'_>),
+    reject: &mut dyn FnMut(&Input, &Reject),
+) -> Scene {
+    let mut read = || input::rows(evidence, seen, reject);
+    if args.output.is_none() && io::stdout().is_terminal() {
+        return read();
+    }
+    input::shown("reading", evidence.size_of(|file| file.kind.is_evidence()), read)
+}
+
 #[cfg(feature = "parquet")]
 fn parquet(evidence: &Evidence, args: &Rows, out: Box<dyn Write + Send>) -> anyhow::Result<Scene> {
-    let table = args.table.map(Table::from).context("run has asked for it")?;
+    let table = args.table.map(Table::from).context(CHOOSE)?;
     let mut file = crate::parquet::Parquet::new(table, out)?;
     let (mut refid, mut wrote) = (String::new(), Ok(()));
     let mut write = |input: &Input, seen: Seen<'_>| {
@@ -74,7 +90,7 @@ fn parquet(evidence: &Evidence, args: &Rows, out: Box<dyn Write + Send>) -> anyh
             wrote = file.row(&row, owner);
         }
     };
-    let scene = input::rows(evidence, &mut write, &mut |_, _| {});
+    let scene = read(evidence, args, &mut write, &mut |_, _| {});
     wrote?;
     file.finish()?;
     Ok(scene)
@@ -111,7 +127,7 @@ fn rows(evidence: &Evidence, args: &Rows, out: &mut dyn Write) -> anyhow::Result
         unfit += u64::from(!fits);
         wrote = writer.drain(PIECE, out);
     };
-    let scene = input::rows(evidence, &mut write, &mut |_, _| {});
+    let scene = read(evidence, args, &mut write, &mut |_, _| {});
     wrote?;
     writer.drain(0, out)?;
     if unfit > 0 {
@@ -168,9 +184,9 @@ impl Writer {
     }
 }
 
-fn rejects(evidence: &Evidence, out: &mut dyn Write) -> anyhow::Result<Scene> {
+fn rejects(evidence: &Evidence, args: &Rows, out: &mut dyn Write) -> anyhow::Result<Scene> {
     let mut wrote = Ok(());
-    let scene = input::rows(evidence, &mut |_, _| {}, &mut |input, reject| {
+    let scene = read(evidence, args, &mut |_, _| {}, &mut |input, reject| {
         if wrote.is_ok() {
             wrote = writeln!(out, "{} {}: {}", plain(&input.name), reject.place, plain(&reject.reason));
         }
@@ -215,10 +231,8 @@ fn digest(evidence: &Evidence) -> (Scene, Vec<f64>, Digest) {
 
 /// What could not be read goes to standard error, and is the exit status where nothing could.
 fn complain(scene: &Scene, args: &Rows) -> anyhow::Result<ExitCode> {
+    super::ensure_evidence(scene)?;
     super::tell_trouble(scene);
-    if scene.inputs.iter().all(|input| input.kind.is_empty()) {
-        bail!("none of {} inputs is evidence that can be read", scene.inputs.len());
-    }
     let rejected: u64 = scene.inputs.iter().map(|input| input.rejected).sum();
     if rejected > 0 && !args.rejects {
         eprintln!("{rejected} lines or frames were not understood: --rejects lists them");

@@ -119,20 +119,27 @@ impl Opened<'_> {
             }
             seen(Seen::Row(&row));
         };
-        let read = bytes::lines(self.stream, &mut |line| {
-            input.units += 1;
-            if let Some(rejected) = reader.line(line, &mut count) {
+        // Where nothing is known, no line is a reject: the file is.
+        let mut waiting = Vec::new();
+        let mut tell = |waiting: &mut Vec<Reject>, forms: &[&str]| {
+            for rejected in waiting.drain(..).filter(|_| !forms.is_empty()) {
                 reject(&rejected);
                 input.reject(rejected);
+            }
+        };
+        let mut lines = 0;
+        let read = bytes::lines(self.stream, &mut |line| {
+            lines += 1;
+            waiting.extend(reader.line(line, &mut count));
+            if !reader.forms.is_empty() {
+                tell(&mut waiting, &reader.forms);
             }
             !reader.is_hopeless()
         });
         reader.end(&mut count);
+        tell(&mut waiting, &reader.forms);
+        input.units = lines;
         let kind = reader.forms.join(", ");
-        if kind.is_empty() {
-            // Nothing in it is known, so no line of it is a reject: the file is.
-            (input.rejected, input.rejects) = (0, Vec::new());
-        }
         let trouble = read.err().map(|error| format!("could be read only to line {}: {error}", input.units));
         Input { kind, rows, span, trouble, ..input }
     }

@@ -18,7 +18,7 @@ const MOST_FILES: usize = 100_000;
 
 const NOTHING: &str = "neither a capture nor text";
 const EMPTY: &str = "is empty";
-const ODD: &str = "is neither a file nor a folder";
+const ODD: &str = "is neither a file nor a folder: give what comes out of a pipe to standard input, with `-`";
 
 /// Why files are no evidence that are none by their nature.
 pub const UNFIT: [&str; 3] = [NOTHING, EMPTY, ODD];

@@ -13,6 +13,7 @@ mod streams;
 pub use bytes::Kind;
 pub use files::{Opened, Seen, each, rows};
 pub use gather::{Evidence, UNFIT};
+pub use progress::shown;
 
 use anyhow::Result;
 use ntpscope_core::exchange::{Alignment, Exchange, Tally};

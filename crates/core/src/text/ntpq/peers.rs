@@ -1,6 +1,6 @@
 //! The billboard of peers.
 
-use super::super::field::number;
+use super::super::field::{answered, number};
 use super::super::{Block, Form, Line, Taken, is_rule};
 use super::layout::{COLUMNS, Column, Layout, interval_s, last_word, tally};
 use super::{TALLIES, milliseconds, stratum, variable};
@@ -268,9 +268,8 @@ impl<'a> Cells<'a> {
             self.seconds(Column::RootDelay)?,
             self.seconds(Column::RootDispersion)?,
         ];
-        // A source that never answered is printed with zeros, and `.INIT.` until the first answer.
-        let zeros = delay.unwrap_or(0.0) == 0.0 && offset.unwrap_or(0.0) == 0.0;
-        let answered = self.refid != ".INIT." && !(reach == 0 && zeros);
+        // Until the first answer it is printed with `.INIT.`, too.
+        let answered = self.refid != ".INIT." && answered(Some(reach), delay, offset);
         let known = |value: Option<f64>| value.filter(|_| answered);
         Ok(Peer {
             tally: Some(self.tally),

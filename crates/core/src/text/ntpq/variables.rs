@@ -1,6 +1,6 @@
 //! Variables of the system, of an association, or of a reference clock.
 
-use super::super::field::number;
+use super::super::field::{answered, number};
 use super::super::{Block, Form, Line, Taken};
 use super::{TALLIES, leap, milliseconds, stamp, stratum, variable};
 use crate::model::{At, Clock, Peer, Row};
@@ -235,9 +235,7 @@ impl Kept {
         let refid = self.get("refid").unwrap_or_default();
         let reach = self.get("reach").and_then(|reach| u8::from_str_radix(reach, 8).ok());
         let (offset, delay) = (self.seconds("offset"), self.seconds("delay"));
-        // A source that never answered is printed with zeros.
-        let zeros = offset.unwrap_or(0.0) == 0.0 && delay.unwrap_or(0.0) == 0.0;
-        let answered = refid != "INIT" && !(reach == Some(0) && zeros);
+        let answered = refid != "INIT" && answered(reach, delay, offset);
         let known = |value: Option<f64>| value.filter(|_| answered);
         // As in the billboard: the source may ask for longer intervals, or shorter ones (ntpq-subs.c, `doprintpeers`).
         let poll_s = [self.poll_s("hpoll"), self.poll_s("ppoll")].into_iter().flatten().reduce(f64::min);

@@ -4,7 +4,7 @@
 
 use super::{Answer, interval_s, is_source, stratum, variable};
 use crate::model::{At, Peer, Row};
-use crate::text::field::number;
+use crate::text::field::{answered, number};
 use crate::text::{Block, Form, Line, Taken, is_rule};
 
 /// `show ntp associations` of Cisco's IOS, IOS-XE, IOS-XR and ASA, of Brocade's FastIron and Dell's OS9.
@@ -128,8 +128,8 @@ impl<'a> Cells<'a> {
             number(offset).ok_or_else(|| of("offset", offset))?,
             number(disp).ok_or_else(|| of("disp", disp))?,
         );
-        // A source that never answered is printed with zeros, and with a dispersion of 16 s.
-        let answered = !(reach == 0 && delay == 0.0 && offset == 0.0);
+        // One that has not is printed with a dispersion of 16 s, too.
+        let answered = answered(Some(reach), Some(delay), Some(offset));
         Ok(Peer {
             tally: Some(tally),
             refid,

@@ -8,6 +8,7 @@
 
 use super::{Answer, is_source, kept, leading, seconds, stamp, stratum, variable};
 use crate::model::{Counter, Event, Peer, Row, What};
+use crate::text::field::answered;
 use crate::text::{Block, Form, Line, Taken};
 
 /// `show ntp associations detail`.
@@ -158,9 +159,7 @@ impl Block for Pages {
 
     fn end(&mut self, rows: &mut dyn FnMut(Row<'_>)) {
         let Some(Page { source, refid, peer }) = self.open.take() else { return };
-        // A source that never answered is printed with zeros.
-        let zero = |value: Option<f64>| value.is_none_or(|value| value == 0.0);
-        let answered = !(peer.reach.unwrap_or(0) == 0 && zero(peer.delay_s) && zero(peer.offset_s));
+        let answered = answered(peer.reach, peer.delay_s, peer.offset_s);
         let answered = |value: Option<f64>| value.filter(|_| answered);
         rows(Row::Peer(Peer {
             source: &source,

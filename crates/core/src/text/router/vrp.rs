@@ -8,6 +8,7 @@
 use super::billboard::comware_mark;
 use super::{Answer, gauge, kept, leading, seconds, stamp, stratum, variable};
 use crate::model::{Clock, Peer, Row};
+use crate::text::field::answered;
 use crate::text::{Block, Form, Line, Taken};
 
 /// `display ntp-service status`, `display ntp status`.
@@ -203,8 +204,7 @@ impl Block for Sessions {
 
     fn end(&mut self, rows: &mut dyn FnMut(Row<'_>)) {
         let Some(Session { source, refid, peer }) = self.open.take() else { return };
-        let zero = |value: Option<f64>| value.is_none_or(|value| value == 0.0);
-        let answered = !(peer.reach.unwrap_or(0) == 0 && zero(peer.delay_s) && zero(peer.offset_s));
+        let answered = answered(peer.reach, peer.delay_s, peer.offset_s);
         let answered = |value: Option<f64>| value.filter(|_| answered);
         rows(Row::Peer(Peer {
             source: &source,
