@@ -1,0 +1,3 @@
+//! The simulator: virtual time, pure, the same bytes for the same seed.
+
+pub mod daemon;
