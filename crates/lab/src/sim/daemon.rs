@@ -67,7 +67,26 @@ pub enum Act {
     },
 }
 
-/// A daemon: a client, a server, or both.
+/// What a daemon tells those who ask it, when it serves what it itself asks (RFC 5905 §7.3).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct System {
+    /// Leap indicator; 3 is not synchronised.
+    pub leap: u8,
+    /// Stratum, 16 where not synchronised.
+    pub stratum: u8,
+    /// Precision, log₂ s.
+    pub precision: i8,
+    /// Seconds to the root and back.
+    pub root_delay_s: f64,
+    /// Dispersion to the root, in seconds.
+    pub root_dispersion_s: f64,
+    /// Reference id as on the wire.
+    pub refid: [u8; 4],
+    /// When the clock was last set.
+    pub reference: Time,
+}
+
+/// A daemon as a client; what it serves is the server's affair.
 pub trait Daemon {
     /// It starts.
     fn start(&mut self, now: Now, acts: &mut Vec<Act>);
@@ -77,6 +96,8 @@ pub trait Daemon {
     fn receive(&mut self, datagram: &Datagram, now: Now, acts: &mut Vec<Act>);
     /// The kernel's frequency correction, ppm, is told before each call (`ntp_adjtime` returns it).
     fn kernel_frequency(&mut self, ppm: f64);
+    /// What it would tell those who ask it.
+    fn system(&self, now: Now) -> System;
     /// What it prints of itself when somebody asks (`ntpq -pn`, `rv`, `as`; `chronyc sources`, `tracking`, `ntpdata` …), as a
     /// text that `ntpscope` reads.
     fn status(&self, now: Now) -> String;
