@@ -179,6 +179,9 @@ pub struct Daemon {
     /// Whether it may set the clock.
     #[serde(default = "yes")]
     pub may_set: bool,
+    /// When it is started; where not said, within the first second.
+    #[serde(default)]
+    pub starts: Option<Span>,
 }
 
 fn yes() -> bool {

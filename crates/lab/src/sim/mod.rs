@@ -1,3 +1,46 @@
 //! The simulator: virtual time, pure, the same bytes for the same seed.
 
+pub mod clock;
+mod counters;
 pub mod daemon;
+pub mod engine;
+mod fault;
+pub mod filter;
+pub mod host;
+pub mod link;
+pub mod make;
+pub mod nat;
+pub mod packet;
+pub mod record;
+pub mod seed;
+pub mod server;
+mod serverconf;
+mod standin;
+pub mod wiring;
+
+/// Makes a daemon by its name and version.
+pub use standin::daemon;
+
+use crate::world::World;
+use anyhow::Result;
+use engine::Engine;
+use host::Hire;
+use record::Evidence;
+use std::path::Path;
+
+/// Plays a world and writes its evidence into a new folder; `name` is what the world is called.
+///
+/// # Errors
+/// The world can't be played, or the folder can't be written.
+pub fn play(world: &World, name: &str, seed: u64, hire: Hire, out: &Path) -> Result<()> {
+    let evidence = Evidence::new(out)?;
+    let (mut evidence, measured) = Engine::new(world, seed, hire, evidence)?.run()?;
+    let provenance = format!(
+        "made by ntpscope-lab {} in virtual time, engine sim, seed {seed}; no real daemon took part",
+        env!("CARGO_PKG_VERSION")
+    );
+    let truth = record::truth(world, name, &provenance, &measured);
+    evidence.append("truth.json", format!("{truth:#}\n").as_bytes());
+    evidence.append("NOTES.md", format!("{}: {provenance}.\n", world.about).as_bytes());
+    evidence.finish()
+}

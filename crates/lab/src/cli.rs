@@ -1,0 +1,45 @@
+//! The command line, and nothing else.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Makes evidence with a known truth, and sees what ntpscope says of it.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Play a world and write its evidence and its truth into a new folder
+    Run(Run),
+}
+
+/// What `run` takes.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The world: a file, or the folder of a story with its world.toml
+    pub world: PathBuf,
+    /// Who plays it
+    #[arg(long, value_enum, default_value_t = Engine::Sim)]
+    pub engine: Engine,
+    /// All that is random follows from this number
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// The folder to write; it must not exist, or be empty
+    #[arg(short, long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+/// Who plays a world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Engine {
+    /// The simulator, in virtual time
+    Sim,
+    /// Real daemons in network namespaces
+    Netns,
+}

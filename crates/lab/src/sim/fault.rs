@@ -1,0 +1,198 @@
+//! What goes wrong while a world is played, and the looks at its hosts.
+
+use super::engine::{Engine, Happens};
+use super::filter;
+use super::host::Waiting;
+use crate::world::{What, World};
+use anyhow::Result;
+use ntpscope_core::time::SECOND;
+
+/// The leap second that worlds insert: at the end of 2026 (true ns).
+const LEAP: i64 = 1_798_761_600 * SECOND;
+/// How long a daemon is away that is restarted.
+const RESTART: i64 = 2 * SECOND;
+
+/// When a world starts that has a leap second: so that it falls on the end of a month.
+pub(super) fn start_of(world: &World) -> Option<i64> {
+    let fault = world.faults.iter().find(|fault| matches!(fault.what, What::Leap { .. }))?;
+    let until = fault.until.unwrap_or(world.duration);
+    Some(LEAP - (until.0 * 1e9) as i64)
+}
+
+impl Engine<'_> {
+    /// Arranges all faults of the world.
+    pub(super) fn arrange_faults(&mut self) -> Result<()> {
+        let world = self.world;
+        for (number, fault) in world.faults.iter().enumerate() {
+            // Hosts are named rightly, or the world can't be played.
+            let host = host_of(&fault.what).filter(|name| !world.links.contains_key(*name));
+            host.map(|name| self.wiring.host(name)).transpose()?;
+            let (from, until) = (self.after(fault.from.0), fault.until.map(|until| self.after(until.0)));
+            self.arrange(from, Happens::Fault(number, true));
+            if let What::Leap { .. } = fault.what {
+                let at = until.unwrap_or_else(|| self.after(world.duration.0));
+                self.arrange(at, Happens::Leap(number));
+            }
+            if let Some(until) = until {
+                self.arrange(until, Happens::Fault(number, false));
+            }
+        }
+        Ok(())
+    }
+
+    /// A fault begins or ends.
+    pub(super) fn fault(&mut self, number: usize, begins: bool) -> Result<()> {
+        let world = self.world;
+        let what = &world.faults[number].what;
+        if let (Some(_), works) = &mut self.link_faults[number] {
+            *works = begins;
+            return Ok(());
+        }
+        if let What::Leap { missed_by } = what {
+            for (host, name) in self.hosts.iter_mut().zip(&self.wiring.names) {
+                let is_source = host.said.daemon.as_ref().is_some_and(|daemon| daemon.asks.is_empty());
+                host.leaps = begins && is_source && !missed_by.contains(name);
+            }
+            return Ok(());
+        }
+        let Some(host) = host_of(what).map(|name| self.wiring.host(name)).transpose()? else { return Ok(()) };
+        let at = &mut self.hosts[host];
+        let change = |count: &mut u32| *count = if begins { *count + 1 } else { count.saturating_sub(1) };
+        match what {
+            What::Down { .. } => change(&mut at.off),
+            What::Unsynchronised { .. } => change(&mut at.unsynchronised),
+            What::Wrong { by_s, .. } => at.wrong_s += if begins { *by_s } else { -by_s },
+            What::Step { .. } | What::Rate { .. } if begins => {
+                at.clock.disturb(what, self.now);
+                self.arrange_hand(host);
+            }
+            What::Stall { .. } => {
+                change(&mut at.paused);
+                if at.paused == 0 {
+                    self.resume(host);
+                }
+            }
+            What::Stopped { .. } => {
+                change(&mut at.stopped);
+                at.daemon = None;
+                at.life += 1;
+                if at.stopped == 0 {
+                    at.serve(self.now)?;
+                    self.start_daemon(host)?;
+                }
+            }
+            What::Restart { .. } if begins => {
+                at.daemon = None;
+                at.life += 1;
+                at.serve(self.now + RESTART)?;
+                self.arrange(self.now + RESTART, Happens::Start(host));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A paused daemon goes on: first with what it has missed.
+    fn resume(&mut self, host: usize) {
+        for waiting in std::mem::take(&mut self.hosts[host].waiting) {
+            match waiting {
+                Waiting::Datagram(datagram, received) => self.deliver(host, &datagram, received),
+                Waiting::Timer(token) => {
+                    let acts = self.hosts[host].call(self.now, None, |daemon, now, acts| daemon.wake(token, now, acts));
+                    self.act(host, acts);
+                }
+            }
+        }
+    }
+
+    /// The leap second is inserted: UTC falls back by a second, and with it each clock that knows of it.
+    pub(super) fn leap(&mut self, number: usize) {
+        let world = self.world;
+        let What::Leap { missed_by } = &world.faults[number].what else { return };
+        for (host, name) in self.hosts.iter_mut().zip(&self.wiring.names) {
+            host.leaps = false;
+            if !missed_by.contains(name) {
+                host.clock.disturb(&What::Step { host: name.clone(), by_s: -1.0 }, self.now);
+            }
+        }
+    }
+
+    /// Somebody looks at all hosts; at the start only at servers.
+    pub(super) fn look(&mut self, when: &'static str) {
+        let now = self.now;
+        for (host, name) in self.hosts.iter_mut().zip(&self.wiring.names) {
+            let mut put =
+                |file: &str, text: &str| self.evidence.append(&format!("{name}/{file}-{when}.txt"), text.as_bytes());
+            if when != "0start" {
+                let forwards = host.said.router || host.nat.is_some();
+                let rules = filter::ruleset(&host.filters, forwards);
+                if let Some(nat) = &host.nat {
+                    put("conntrack", &nat.connections(now));
+                    put("nft", &(nat.ruleset() + &rules));
+                } else if !rules.is_empty() {
+                    put("nft", &rules);
+                }
+            }
+            if host.stopped > 0 {
+                if when != "0start" {
+                    put("status", "$ ntpq -n -c sysstats 127.0.0.1\nntpq: read: Connection refused\n");
+                }
+                continue;
+            }
+            // A paused daemon answers nobody.
+            if host.paused > 0 {
+                put(
+                    "status",
+                    "$ ntpq -n -c sysstats 127.0.0.1\n127.0.0.1: timed out, nothing received\n***Request timed out\n",
+                );
+                continue;
+            }
+            let sight = host.sight(now);
+            let mut text = String::new();
+            if let (Some(daemon), true) = (&host.daemon, when != "0start") {
+                text = daemon.status(sight);
+                text.push('\n');
+            }
+            let system = host.daemon.is_none().then(|| host.system(now));
+            if let Some(server) = &mut host.server {
+                text.push_str(&server.look(now, sight.clock, system.as_ref()));
+            }
+            if !text.is_empty() {
+                put("status", &text);
+            }
+        }
+    }
+
+    /// Writes the daemons' configurations.
+    pub(super) fn configurations(&mut self) {
+        for (host, name) in self.hosts.iter().zip(&self.wiring.names) {
+            let (file, text) = match (&host.daemon, &host.server) {
+                (Some(daemon), Some(server)) => {
+                    let (file, text) = daemon.configuration();
+                    let own = server.lines();
+                    let missing = own.lines().filter(|line| !text.lines().any(|known| known == *line));
+                    (file, missing.fold(text.clone(), |all, line| all + line + "\n"))
+                }
+                (Some(daemon), None) => daemon.configuration(),
+                (None, Some(server)) => server.configuration(),
+                (None, None) => continue,
+            };
+            self.evidence.append(&format!("{name}/{file}"), text.as_bytes());
+        }
+    }
+}
+
+/// The host that a fault is one of.
+fn host_of(what: &What) -> Option<&str> {
+    match what {
+        What::Down { at: host }
+        | What::Stall { host }
+        | What::Stopped { host }
+        | What::Restart { host }
+        | What::Step { host, .. }
+        | What::Rate { host, .. }
+        | What::Wrong { host, .. }
+        | What::Unsynchronised { host } => Some(host),
+        What::Loss { .. } | What::Delay { .. } | What::Leap { .. } => None,
+    }
+}
