@@ -16,6 +16,7 @@ pub mod seed;
 pub mod server;
 mod serverconf;
 mod standin;
+mod traffic;
 pub mod wiring;
 
 /// Makes a daemon by its name and version.
