@@ -125,9 +125,9 @@ impl Server {
             return None;
         }
         if version == 4 {
-            self.counts.current += 1
+            self.counts.current += 1;
         } else {
-            self.counts.older += 1
+            self.counts.older += 1;
         }
         // That bug 3870 counts here is not known; it is the test of a format.
         let short_poll = self.said.drops_poll_below.is_some_and(|least| request.poll() < least);

@@ -88,7 +88,7 @@ impl Engine<'_> {
             let faults = self.link_faults.iter().filter(|(_, works)| *works).filter_map(|(fault, _)| fault.as_ref());
             match self.links[link].carry(link, &packet, (from, end), faults, &self.wiring, &self.nats) {
                 Passage::Lost => {
-                    self.count(format!("{} lost towards {}", self.wiring.links[link], self.wiring.names[end.0]))
+                    self.count(format!("{} lost towards {}", self.wiring.links[link], self.wiring.names[end.0]));
                 }
                 Passage::Brings(once, again) => {
                     self.arrange(self.now + once, Happens::Arrives(end, from, packet.clone()));
