@@ -4,8 +4,8 @@
 
 use super::daemon::Act;
 use super::host::{Clock, Hire, Host, Waiting};
+use super::ip::Packet;
 use super::link::{Link, LinkFault};
-use super::packet::Packet;
 use super::record::{Capture, Evidence};
 use super::seed;
 use super::server::Answer;

@@ -1,6 +1,6 @@
 //! A host's packet filter.
 
-use super::packet::Packet;
+use super::ip::Packet;
 use crate::world;
 use std::fmt::Write;
 

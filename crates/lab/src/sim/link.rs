@@ -1,6 +1,6 @@
 //! What links do to packets: delay, queueing, loss in runs, duplicates, and the faults of links.
 
-use super::packet::{Packet, is_group};
+use super::ip::{Packet, is_group};
 use super::seed::exponential;
 use super::wiring::{End, Wiring};
 use crate::world::{self, What, World};

@@ -1,6 +1,6 @@
 //! Evidence as it is written: a folder for each host, captures, and what is true.
 
-use super::packet::Packet;
+use super::ip::Packet;
 use crate::world::{Cause, World};
 use anyhow::{Context, Result};
 use ntpscope_core::time::{SECOND, Time};

@@ -2,8 +2,8 @@
 //! 4.2.8; ntp_core.c and clientlog.c of chrony 4.3), with the quirks that a world gives it.
 
 use super::daemon::{Datagram, System};
+use super::ip::{CLASS_6, TTL};
 use super::make::{Family, Make};
-use super::packet::{CLASS_6, TTL};
 use super::seed;
 use super::wiring::{holds, network};
 use crate::world::{Limit, Serves};

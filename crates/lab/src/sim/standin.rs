@@ -1,7 +1,7 @@
 //! A stand-in for a daemon: it asks at even intervals, keeps a reach register, and never touches the clock.
 
 use super::daemon::{Act, Daemon, Datagram, Now, System};
-use super::packet::TTL;
+use super::ip::TTL;
 use super::server::stamp;
 use crate::world;
 use ntpscope_core::time::Time;
