@@ -1,6 +1,7 @@
 //! The command line, and nothing else.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ntpscope_lab::{new, score};
 use std::path::PathBuf;
 
 /// Makes evidence with a known truth, and sees what ntpscope says of it.
@@ -17,6 +18,12 @@ pub struct Cli {
 pub enum Verb {
     /// Play a world and write its evidence and its truth into a new folder
     Run(Run),
+    /// Play worlds, let ntpscope diagnose them, and compare with what is true
+    ///
+    /// The exit status is 1 where a world fails that is not known to be missed, or one that is passes.
+    Score(score::Args),
+    /// Begin a world for a cause
+    New(new::Args),
 }
 
 /// What `run` takes.

@@ -6,7 +6,7 @@ mod cli;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use cli::{Cli, Engine, Run, Verb};
-use ntpscope_lab::{sim, world::World};
+use ntpscope_lab::{new, score, sim, world::World};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -15,10 +15,14 @@ const TROUBLE: u8 = 2;
 
 fn main() -> ExitCode {
     let done = match Cli::parse().verb {
-        Verb::Run(run) => play(&run),
+        Verb::Run(run) => play(&run).map(|()| ExitCode::SUCCESS),
+        Verb::Score(args) => {
+            score::run(&args, &|world, name, seed, out| sim::play(world, name, seed, sim::daemon, out))
+        }
+        Verb::New(args) => new::run(&args),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("ntpscope-lab: {error:#}");
             ExitCode::from(TROUBLE)

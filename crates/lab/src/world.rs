@@ -182,6 +182,12 @@ pub struct Daemon {
     /// When it is started; where not said, within the first second.
     #[serde(default)]
     pub starts: Option<Span>,
+    /// Whether it writes statistics.
+    #[serde(default = "yes")]
+    pub statistics: bool,
+    /// Further lines of its configuration, which have no effect.
+    #[serde(default)]
+    pub lines: Vec<String>,
 }
 
 fn yes() -> bool {
@@ -419,6 +425,15 @@ pub enum What {
         /// Seconds ahead.
         by_s: f64,
     },
+    /// A server has more to do than it can: it answers late, and some requests never reach its daemon.
+    Busy {
+        /// The host.
+        host: String,
+        /// How late.
+        slow: Span,
+        /// Share of requests that are dropped.
+        drops: f64,
+    },
     /// A server says that it is not synchronised.
     Unsynchronised {
         /// The host.
@@ -442,6 +457,8 @@ pub struct Truth {
     pub accept: Vec<String>,
     /// Causes that the evidence can't decide.
     pub undecided: Vec<String>,
+    /// Notes and risks that should be told.
+    pub notes: Vec<String>,
     /// Hosts with which nothing is wrong.
     pub healthy_hosts: Vec<String>,
 }

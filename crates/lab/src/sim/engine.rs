@@ -241,6 +241,7 @@ impl<'w> Engine<'w> {
                     let life = self.hosts[host].life;
                     self.arrange(at, Happens::Timer(host, life, token));
                 }
+                Act::Write { file, .. } if is_statistics(file) && !self.writes_statistics(host) => {}
                 Act::Write { file, line } => self.evidence.line(&self.wiring.names[host], file, &line),
                 Act::Step(_) | Act::Offset { .. } | Act::Frequency(_) | Act::Slew { .. } => {
                     self.hosts[host].adjust(&act, self.now);
@@ -248,6 +249,10 @@ impl<'w> Engine<'w> {
             }
         }
         self.arrange_hand(host);
+    }
+
+    fn writes_statistics(&self, host: usize) -> bool {
+        self.hosts[host].said.daemon.as_ref().is_none_or(|daemon| daemon.statistics)
     }
 
     /// Arranges the next work of a foreign hand, where it has changed.
@@ -272,6 +277,11 @@ impl<'w> Engine<'w> {
         }
         self.arrange_hand(host);
     }
+}
+
+/// Whether a file of a daemon is one of its statistics, not its log.
+fn is_statistics(file: &str) -> bool {
+    file.starts_with("stats/") || file.ends_with(".log") && !matches!(file, "ntpd.log" | "chronyd.log")
 }
 
 #[cfg(test)]

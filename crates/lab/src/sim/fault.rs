@@ -62,6 +62,11 @@ impl Engine<'_> {
             What::Down { .. } => change(&mut at.off),
             What::Unsynchronised { .. } => change(&mut at.unsynchronised),
             What::Wrong { by_s, .. } => at.wrong_s += if begins { *by_s } else { -by_s },
+            What::Busy { slow, drops, .. } => {
+                if let Some(server) = &mut at.server {
+                    server.busy = begins.then_some((*slow, *drops));
+                }
+            }
             What::Step { .. } | What::Rate { .. } if begins => {
                 at.clock.disturb(what, self.now);
                 self.arrange_hand(host);
@@ -177,6 +182,8 @@ impl Engine<'_> {
                 (None, Some(server)) => server.configuration(),
                 (None, None) => continue,
             };
+            let further = host.said.daemon.iter().flat_map(|daemon| &daemon.lines);
+            let text = further.fold(text, |all, line| all + line + "\n");
             self.evidence.append(&format!("{name}/{file}"), text.as_bytes());
         }
     }
@@ -192,6 +199,7 @@ fn host_of(what: &What) -> Option<&str> {
         | What::Step { host, .. }
         | What::Rate { host, .. }
         | What::Wrong { host, .. }
+        | What::Busy { host, .. }
         | What::Unsynchronised { host } => Some(host),
         What::Loss { .. } | What::Delay { .. } | What::Leap { .. } => None,
     }

@@ -134,6 +134,7 @@ pub fn truth(world: &World, name: &str, provenance: &str, measured: &BTreeMap<St
         "causes": causes,
         "accept": world.truth.accept,
         "undecided": world.truth.undecided,
+        "notes": world.truth.notes,
         "healthy_hosts": world.truth.healthy_hosts,
         "case": name,
         "injected": world.about,
@@ -162,10 +163,9 @@ fn told(cause: &Cause, world: &World) -> Value {
                     .iter()
                     .filter_map(Value::as_str)
                     .flat_map(|name| std::iter::once(name.to_owned()).chain(addresses(world, name)));
-                let mut names: Vec<Value> = names.map(Value::from).collect();
-                // A place may also be unnamed.
-                names.extend(all.iter().filter(|value| value.is_null()).cloned());
-                place.insert("host".into(), Value::Array(names));
+                // A place may also be unnamed: TOML has no null.
+                let names = names.map(|name| if name.is_empty() { Value::Null } else { name.into() });
+                place.insert("host".into(), names.collect());
             }
             ("from" | "to", _) => {}
             _ => {

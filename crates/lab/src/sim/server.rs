@@ -6,7 +6,7 @@ use super::ip::{CLASS_6, TTL};
 use super::make::{Family, Make};
 use super::seed;
 use super::wiring::{holds, network};
-use crate::world::{Limit, Serves};
+use crate::world::{Limit, Serves, Span};
 use anyhow::Result;
 use ntpscope_core::time::{NTP_TO_UNIX, SECOND, Time, ntp_stamp};
 use ntpscope_core::wire::ntp::{HEADER, Header};
@@ -75,6 +75,8 @@ pub struct Server {
     pub clients: BTreeMap<IpAddr, Client>,
     /// Since when it runs, true ns.
     pub since: i64,
+    /// While it has too much to do: how late it answers, and the share of requests that are dropped.
+    pub busy: Option<(Span, f64)>,
     pub(super) said: Serves,
     denied: Vec<(IpAddr, u8)>,
     rng: Pcg64,
@@ -99,11 +101,15 @@ impl Server {
         let denied = said.denies.iter().map(|text| network(text)).collect::<Result<_>>()?;
         let rng = seed::stream(seed, "server");
         let said = said.clone();
-        Ok(Server { make, counts: Counts::default(), clients: BTreeMap::new(), since, said, denied, rng })
+        Ok(Server { make, counts: Counts::default(), clients: BTreeMap::new(), since, busy: None, said, denied, rng })
     }
 
     /// A datagram has arrived: at true `now`, `received` by its clock. `Some` where it is answered.
     pub fn receive(&mut self, datagram: &Datagram, received: Time, now: i64) -> Option<Answer> {
+        // What a full socket drops, no daemon counts.
+        if self.busy.is_some_and(|(_, drops)| self.rng.random_bool(drops.clamp(0.0, 1.0))) {
+            return None;
+        }
         let request = Header::read(&datagram.payload)?;
         let (source, port) = (datagram.source.ip(), datagram.source.port());
         let (version, mode) = (request.version(), request.mode());
@@ -244,7 +250,7 @@ impl Server {
 
     /// Nanoseconds that an answer takes in the daemon.
     pub fn takes(&mut self) -> i64 {
-        let slow = self.said.slow.0 * 1e9;
+        let slow = (self.said.slow.0 + self.busy.map_or(0.0, |(slow, _)| slow.0)) * 1e9;
         slow as i64 + self.rng.random_range(25_000..90_000)
     }
 
