@@ -212,7 +212,7 @@ pub struct Source {
     /// Length of requests in bytes, where longer than 48 (an extension field pads them).
     #[serde(default)]
     pub length: Option<u16>,
-    /// Mode of the association: 3 asks a server, 1 a symmetric peer.
+    /// Mode of the association: 3 asks a server, 1 a symmetric peer; 5 listens to a group, which is then the address.
     #[serde(default = "three")]
     pub mode: u8,
     /// Version of NTP.
@@ -367,7 +367,7 @@ pub enum What {
     Loss {
         /// The link.
         link: String,
-        /// A host behind it.
+        /// A host behind it; where it is a router, what passes it is meant too.
         towards: Option<String>,
         /// Share of packets.
         share: f64,
@@ -376,7 +376,7 @@ pub enum What {
     Delay {
         /// The link.
         link: String,
-        /// A host behind it.
+        /// A host behind it; where it is a router, what passes it is meant too.
         towards: Option<String>,
         /// More delay, in milliseconds.
         more_ms: f64,

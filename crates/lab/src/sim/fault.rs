@@ -3,12 +3,14 @@
 use super::engine::{Engine, Happens};
 use super::filter;
 use super::host::Waiting;
-use crate::world::{What, World};
+use crate::world::{Daemon, What, World};
 use anyhow::Result;
 use ntpscope_core::time::SECOND;
 
 /// The leap second that worlds insert: at the end of 2026 (true ns).
 const LEAP: i64 = 1_798_761_600 * SECOND;
+/// Words with which lines of a configuration begin that ask for statistics.
+const STATISTICS: [&str; 5] = ["statsdir ", "statistics ", "filegen ", "logdir ", "log "];
 /// How long a daemon is away that is restarted.
 const RESTART: i64 = 2 * SECOND;
 
@@ -182,11 +184,17 @@ impl Engine<'_> {
                 (None, Some(server)) => server.configuration(),
                 (None, None) => continue,
             };
-            let further = host.said.daemon.iter().flat_map(|daemon| &daemon.lines);
-            let text = further.fold(text, |all, line| all + line + "\n");
+            let text = host.said.daemon.as_ref().map_or_else(|| text.clone(), |daemon| further(&text, daemon));
             self.evidence.append(&format!("{name}/{file}"), text.as_bytes());
         }
     }
+}
+
+/// A configuration without statistics, where the daemon writes none, and with its further lines.
+fn further(text: &str, daemon: &Daemon) -> String {
+    let is_kept = |line: &&str| daemon.statistics || !STATISTICS.iter().any(|word| line.starts_with(word));
+    let lines = text.lines().filter(is_kept).chain(daemon.lines.iter().map(String::as_str));
+    lines.fold(String::new(), |all, line| all + line + "\n")
 }
 
 /// The host that a fault is one of.

@@ -24,8 +24,9 @@ pub struct Link {
 #[derive(Clone, Debug)]
 pub struct LinkFault {
     link: usize,
-    /// Packets that go through one of these ends, to this host.
+    /// Packets that go through one of these ends, to this host; where it forwards, also those that only pass it.
     towards: Option<(usize, BTreeSet<End>)>,
+    passes: bool,
     kind: Kind,
 }
 
@@ -52,14 +53,16 @@ impl LinkFault {
         };
         let link =
             wiring.links.iter().position(|at| at == name).with_context(|| format!("no link is called {name}"))?;
+        let mut passes = false;
         let towards = match towards {
             Some(host) => {
+                passes = world.hosts.get(host).is_some_and(|host| host.router || host.nat.is_some());
                 let host = wiring.host(host)?;
                 Some((host, wiring.towards(link, host)))
             }
             None => None,
         };
-        Ok(Some(LinkFault { link, towards, kind }))
+        Ok(Some(LinkFault { link, towards, passes, kind }))
     }
 
     /// Whether it concerns a packet that arrives at `end`.
@@ -70,7 +73,7 @@ impl LinkFault {
             Some((owner, _)) => owner == *host || nats[owner],
             None => true,
         };
-        self.link == link && ends.contains(&end) && (is_group(packet.destination.ip()) || may_be_for())
+        self.link == link && ends.contains(&end) && (self.passes || is_group(packet.destination.ip()) || may_be_for())
     }
 }
 

@@ -74,7 +74,10 @@ impl StandIn {
 impl Daemon for StandIn {
     fn start(&mut self, now: Now, acts: &mut Vec<Act>) {
         for at in 0..self.sources.len() {
-            self.poll(at, now, acts);
+            // Who listens to a group does not ask.
+            if self.sources[at].said.mode != 5 {
+                self.poll(at, now, acts);
+            }
         }
     }
 
