@@ -1,4 +1,4 @@
-//! The workbench around the product: `cargo xtask test | lint | bench | fuzz`, what people and CI both run.
+//! The workbench around the product: `cargo xtask test | lint | bench | fuzz | worlds`, what people and CI both run.
 
 mod bench;
 mod fleet;
@@ -6,6 +6,7 @@ mod fuzz;
 mod steps;
 mod test;
 mod traffic;
+mod worlds;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -21,7 +22,9 @@ usage: cargo xtask COMMAND
   bench [capture|fleet] [--runs N]
                              time and memory beside tshark, on a generated capture of a million packets; beside cat, wc,
                              DuckDB, Polars and awk, on the generated peerstats of 200 hosts over 30 days
-  fuzz [TARGET] [--runs N]   each target in fuzz/, or one of them, for N inputs";
+  fuzz [TARGET] [--runs N]   each target in fuzz/, or one of them, for N inputs
+  worlds [--seeds N]         every world with N seeds (20), and how ntpscope did: what it took for what, whether its probabilities
+                             are right, what is not as known";
 
 fn main() -> Result<ExitCode> {
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask has no folder above it")?;
@@ -40,6 +43,8 @@ fn main() -> Result<ExitCode> {
         ["fuzz", "--runs", runs] => fuzz::fuzz(None, Some(count(runs)?)),
         ["fuzz", target] => fuzz::fuzz(Some(target), None),
         ["fuzz", target, "--runs", runs] => fuzz::fuzz(Some(target), Some(count(runs)?)),
+        ["worlds"] => worlds::many(worlds::SEEDS),
+        ["worlds", "--seeds", seeds] => worlds::many(count(seeds)?),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(ExitCode::SUCCESS)
@@ -54,7 +59,7 @@ fn main() -> Result<ExitCode> {
 /// A count from the command line; none of them makes sense at zero.
 fn count(text: &str) -> Result<u32> {
     match text.parse() {
-        Ok(0) | Err(_) => bail!("--runs {text}: give a number from 1 on"),
+        Ok(0) | Err(_) => bail!("`{text}`: give a number from 1 on"),
         Ok(count) => Ok(count),
     }
 }

@@ -8,7 +8,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result};
 
 use crate::steps::{Outcome, Steps, run, run_tests};
-use crate::{answers, cargo, on_path, release_binary};
+use crate::{answers, cargo, on_path, release_binary, worlds};
 
 /// Debian packages that the tests use; each brings the program of its own name.
 const PACKAGES: [&str; 2] = ["tshark", "python3"];
@@ -40,6 +40,7 @@ pub fn test() -> ExitCode {
     });
     let built = steps.run("release build", || run(&mut cargo("build --release --package ntpscope")));
     steps.run("cases", || if built { cases() } else { skipped("the release build failed") });
+    steps.run("worlds", || if built { worlds::few() } else { skipped("the release build failed") });
     steps.finish()
 }
 

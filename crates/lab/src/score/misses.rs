@@ -47,6 +47,9 @@ impl Misses {
     /// What is wrong with a world's marks: of `seeds` plays each mark was lacking `lacking` times.
     #[must_use]
     pub fn complaints(&self, world: &str, lacking: &[usize; MARKS.len()], seeds: usize) -> Vec<String> {
+        if seeds == 0 {
+            return vec![format!("{world}: not played")];
+        }
         let listed = self.0.get(world);
         let mut complaints = Vec::new();
         for (mark, name) in MARKS.iter().enumerate() {
@@ -95,6 +98,7 @@ mod tests {
         assert_eq!(complaints("late", [0; 5], 3), 0, "three seeds don't show it");
         assert_eq!(complaints("late", [0; 5], 200), 1);
         assert_eq!(complaints("other", [0, 1, 0, 0, 0], 3), 1);
+        assert_eq!(complaints("other", [0; 5], 0), 1, "never played is not passed");
     }
 
     #[test]

@@ -137,7 +137,16 @@ pub fn read(paths: &[PathBuf]) -> Result<Vec<Scored>> {
         anyhow::ensure!(wrong.is_empty(), "{}: {}", file.display(), wrong.join("; "));
         Ok(Scored { name: name_of(file), truth: Truth::of(&world), world })
     };
-    files.iter().map(one).collect()
+    let worlds: Vec<Scored> = files.iter().map(one).collect::<Result<_>>()?;
+    for (at, scored) in worlds.iter().enumerate() {
+        anyhow::ensure!(
+            worlds[..at].iter().all(|other| other.name != scored.name),
+            "two worlds are called {}",
+            scored.name
+        );
+    }
+    anyhow::ensure!(!worlds.is_empty(), "there are no worlds");
+    Ok(worlds)
 }
 
 /// What a world is called.

@@ -4,6 +4,7 @@ use super::judge::{Report, Verdict};
 use super::{Play, Scored};
 use anyhow::{Context, Result, bail};
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
@@ -157,10 +158,20 @@ struct Place {
 
 impl Place {
     fn new(keep: Option<&Path>) -> Result<Place> {
-        let own = || std::env::temp_dir().join(format!("ntpscope-lab-{}", std::process::id()));
-        let folder = keep.map_or_else(own, Path::to_owned);
-        fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
-        Ok(Place { folder, is_ours: keep.is_none() })
+        if let Some(folder) = keep {
+            fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
+            return Ok(Place { folder: folder.to_owned(), is_ours: false });
+        }
+        // Another score in this process, or one that was killed, may have a folder already.
+        for number in 0.. {
+            let folder = std::env::temp_dir().join(format!("ntpscope-lab-{}-{number}", std::process::id()));
+            match fs::create_dir(&folder) {
+                Ok(()) => return Ok(Place { folder, is_ours: true }),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error).with_context(|| format!("make {}", folder.display())),
+            }
+        }
+        bail!("no name is left for a folder in {}", std::env::temp_dir().display())
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::*;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
 const WORLD: &str = r#"
 about = "the server ignores the client"
@@ -16,8 +15,7 @@ truth.causes = [{ cause = "server-access-list", where = { kind = "server", host 
 const REPORT: &str = r#"{ "undecided": [], "diagnoses": [ { "cause": "server-access-list", "kind": "fault", "probability": 0.9,
     "where": { "kind": "server", "host": "s" }, "affected": ["c"] } ] }"#;
 
-/// A folder of a test's own, with a world, no known misses, and a program that prints `report.json` of the evidence and ends
-/// with status 1, as with a claimed fault; it ends with 3 where it could see the truth.
+/// A folder of a test's own, with a world and what is known to be missed of it.
 fn stage(name: &str, misses: &str) -> Args {
     let folder = std::env::temp_dir().join(format!("ntpscope-lab-test-{name}-{}", std::process::id()));
     let _ = fs::remove_dir_all(&folder);
@@ -26,13 +24,11 @@ fn stage(name: &str, misses: &str) -> Args {
         fs::write(folder.join(file), text).expect("written");
         folder.join(file)
     };
-    let binary = at("program", "#!/bin/sh\n[ -e \"$4/truth.json\" ] && exit 3\ncat \"$4/report.json\"\nexit 1\n");
-    fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).expect("made executable");
     Args {
         worlds: vec![at("denied.toml", WORLD)],
         seeds: 2,
         within: None,
-        binary,
+        binary: concat!(env!("CARGO_MANIFEST_DIR"), "/src/score/says.sh").into(),
         known_misses: at("known-misses.txt", misses),
         keep: None,
     }
@@ -46,7 +42,7 @@ fn score(args: &Args, report: &str) -> ExitCode {
         Ok(fs::write(out.join("report.json"), report)?)
     };
     let code = run(args, &play).expect("a score");
-    fs::remove_dir_all(args.binary.parent().expect("a folder")).expect("removed");
+    fs::remove_dir_all(args.known_misses.parent().expect("a folder")).expect("removed");
     code
 }
 
@@ -72,13 +68,30 @@ fn an_engine_that_fails_or_breaks_ends_nothing() {
         anyhow::bail!("no such daemon")
     };
     assert_eq!(run(&args, &play).expect("a score"), ExitCode::SUCCESS);
-    fs::remove_dir_all(args.binary.parent().expect("a folder")).expect("removed");
+    fs::remove_dir_all(args.known_misses.parent().expect("a folder")).expect("removed");
 }
 
 #[test]
 fn the_first_seed_is_played_whole_however_late() {
     let args = Args { within: Some(0), seeds: 1000, ..stage("late", "") };
-    assert_eq!(score(&args, REPORT), ExitCode::SUCCESS);
+    let played = std::sync::atomic::AtomicU64::new(0);
+    let play = |_: &World, _: &str, seed: u64, out: &Path| {
+        played.fetch_max(seed, std::sync::atomic::Ordering::Relaxed);
+        fs::create_dir_all(out)?;
+        Ok(fs::write(out.join("report.json"), REPORT)?)
+    };
+    assert_eq!(run(&args, &play).expect("a score"), ExitCode::SUCCESS);
+    fs::remove_dir_all(args.known_misses.parent().expect("a folder")).expect("removed");
+    let last = played.into_inner();
+    assert_eq!(last, 1);
+}
+
+#[test]
+fn worlds_have_names_of_their_own() {
+    let args = stage("twice", "");
+    let twice = [args.worlds.clone(), args.worlds.clone()].concat();
+    assert!(read(&twice).is_err_and(|error| error.to_string().contains("two worlds are called denied")));
+    fs::remove_dir_all(args.known_misses.parent().expect("a folder")).expect("removed");
 }
 
 #[test]
