@@ -11,12 +11,15 @@ use rand_pcg::Pcg64;
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 
+/// The traffic class of ntpd's packets (EF).
+const EXPEDITED: u8 = 46;
 /// Requests of a burst, and seconds between them.
 const BURST: (u32, f64) = (6, 2.0);
 
 pub struct StandIn {
     own: IpAddr,
     port: u16,
+    dscp: u8,
     sources: Vec<Polled>,
     rng: Pcg64,
 }
@@ -35,6 +38,7 @@ pub fn daemon(is: &str, config: &world::Daemon, addresses: &[IpAddr], seed: u64)
     Ok(Box::new(StandIn {
         own: addresses[0],
         port,
+        dscp: if is.starts_with("ntp") { EXPEDITED } else { 0 },
         sources: config.asks.iter().map(polled).collect(),
         rng: super::seed::stream(seed, "stand-in"),
     }))
@@ -61,7 +65,7 @@ impl StandIn {
             source: SocketAddr::new(self.own, self.port),
             destination: SocketAddr::new(source.said.server, 123),
             ttl: TTL,
-            dscp: 0,
+            dscp: self.dscp,
             payload,
         }));
         let bursts = source.said.iburst && source.sent < BURST.0;
