@@ -1,78 +1,274 @@
-//! A stand-in for the system clock: a constant rate, steps and slews at once.
+//! A host's system clock: its oscillator, what the kernel makes of it for the daemon, and what foreign hands do to it.
 
-use super::daemon::Act;
-use crate::world;
+use crate::sim::daemon::Act;
+use crate::sim::kernel::Kernel;
+use crate::sim::oscillator::Oscillator;
+use crate::world::{Foreign, Host, What};
 use ntpscope_core::time::{SECOND, Time};
+use rand::SeedableRng;
+use rand_pcg::Pcg64;
+use std::collections::VecDeque;
 
-/// The clock of a host.
+/// Above this `ntpdate` steps, below it slews (its `NTPDATE_THRESHOLD`).
+const NTPDATE_STEP_S: f64 = 0.5;
+/// How fast `adjtime` slews, in ppm.
+const ADJTIME_PPM: f64 = 500.0;
+
+/// The system clock of a host.
+#[derive(Clone, Debug)]
 pub struct SystemClock {
+    oscillator: Oscillator,
     start: i64,
+    /// True ns UTC up to which everything here is computed.
     at: i64,
-    shown: f64,
-    ppm: f64,
-    correction_ppm: f64,
+    /// By how much the monotonic clock is ahead of the true time since `start`, in seconds.
+    gained_s: f64,
+    /// By how much the system clock is ahead of the monotonic clock, in seconds, and of true time at `start`.
+    moved_s: f64,
+    /// What the daemon sees of the kernel.
+    kernel: Kernel,
+    /// What works on the clock, where that is something else.
+    works: Option<Works>,
+    foreign: Option<Foreign>,
+    /// The true instant at which the foreign hand comes next.
+    next_foreign: Option<i64>,
+    /// By how much the hypervisor's clock was ahead of true time when it was last set, and when that was.
+    hypervisor: (f64, i64),
+}
+
+/// A kernel that is told late, or that does more than it is told.
+#[derive(Clone, Debug)]
+struct Works {
+    kernel: Kernel,
+    gain: f64,
+    lag_ns: i64,
+    told: VecDeque<(i64, Act)>,
 }
 
 impl SystemClock {
-    /// A clock that starts at a true instant (ns).
+    /// A host's clock at the true instant `start` (ns UTC).
     #[must_use]
-    pub fn new(host: &world::Host, start: i64, _seed: u64) -> SystemClock {
-        SystemClock { start, at: start, shown: host.ahead_s, ppm: host.oscillator.ppm, correction_ppm: 0.0 }
+    pub fn new(host: &Host, start: i64, seed: u64) -> SystemClock {
+        let works = match host.foreign {
+            Some(Foreign::Loop { gain, lag }) => Some(Works::new(gain, lag.0)),
+            Some(Foreign::Ignored) => Some(Works::new(0.0, 0.0)),
+            _ => None,
+        };
+        let every = host.foreign.as_ref().and_then(period_ns);
+        SystemClock {
+            oscillator: Oscillator::new(&host.oscillator, Pcg64::seed_from_u64(seed)),
+            start,
+            at: start,
+            gained_s: 0.0,
+            moved_s: host.ahead_s,
+            kernel: Kernel::default(),
+            works,
+            foreign: host.foreign,
+            next_foreign: every.map(|every| start + every),
+            hypervisor: (0.0, start),
+        }
     }
 
-    fn advance(&mut self, now: i64) {
-        let passed = (now - self.at) as f64 / 1e9;
-        self.shown += passed * (self.ppm + self.correction_ppm) * 1e-6;
-        self.at = self.at.max(now);
-    }
-
-    /// What the clock shows at a true instant.
+    /// What the clock shows at a true instant; instants must not decrease.
     pub fn read(&mut self, now: i64) -> Time {
         self.advance(now);
-        Time(now + (self.shown * 1e9) as i64)
+        Time(self.at + (self.ahead_s() * SECOND as f64).round() as i64)
     }
 
-    /// Seconds of the monotonic clock since the start.
+    /// Seconds by which the kernel's monotonic clock has advanced since `start`; it runs at the oscillator's rate.
     pub fn monotonic_s(&mut self, now: i64) -> f64 {
-        (now - self.start) as f64 / SECOND as f64
+        self.advance(now);
+        (self.at - self.start) as f64 / SECOND as f64 + self.gained_s
     }
 
-    /// When so many seconds will have passed.
+    /// The true instant at which the monotonic clock will have advanced by so many seconds, to a microsecond (the noise that
+    /// comes meanwhile is not known yet).
     pub fn when(&mut self, after_s: f64, now: i64) -> i64 {
-        now + (after_s * 1e9) as i64
+        self.advance(now);
+        let microseconds = after_s.max(0.0) / (1.0 + self.oscillator.rate()) * 1e6;
+        now + 1000 * microseconds.round() as i64
     }
 
-    /// Does what a daemon asks.
+    /// Does what a daemon asks: step, offset, frequency, slew; other acts are not the clock's.
     pub fn act(&mut self, act: &Act, now: i64) {
         self.advance(now);
-        match act {
-            Act::Step(by) | Act::Slew { by_s: by, .. } | Act::Offset { offset_s: by, .. } => self.shown += by,
-            Act::Frequency(ppm) => self.correction_ppm = *ppm,
-            _ => {}
+        self.kernel.act(act);
+        if let Some(works) = &mut self.works {
+            works.told.push_back((now + works.lag_ns, act.clone()));
+            works.take(now);
+        }
+        if let Act::Step(by_s) = *act {
+            self.moved_s += by_s;
+            if let Some(Foreign::HostPull { follows_steps: true, .. }) = self.foreign {
+                self.hypervisor = (self.ahead_s(), now);
+            }
         }
     }
 
-    /// The kernel's frequency correction in ppm.
-    pub fn frequency_ppm(&mut self, _now: i64) -> f64 {
-        self.correction_ppm
+    /// The kernel's frequency correction in ppm, as the daemon sees it.
+    pub fn frequency_ppm(&mut self, now: i64) -> f64 {
+        self.advance(now);
+        self.kernel.frequency_ppm()
     }
 
-    /// The next instant of a foreign hand.
+    /// The next true instant at which a foreign hand moves this clock, if any.
     #[must_use]
     pub fn next_foreign(&self) -> Option<i64> {
-        None
+        self.next_foreign
     }
 
-    /// That hand at work.
-    pub fn foreign(&mut self, _now: i64) {}
-
-    /// Faults of the world.
-    pub fn disturb(&mut self, what: &world::What, now: i64) {
+    /// The foreign hand at work; it comes again after its period.
+    pub fn foreign(&mut self, now: i64) {
         self.advance(now);
-        match what {
-            world::What::Step { by_s, .. } => self.shown += by_s,
-            world::What::Rate { by_ppm, .. } => self.ppm += by_ppm,
+        let behind_s = self.hypervisor_s(now) - self.ahead_s();
+        match self.foreign {
+            Some(Foreign::HostPull { .. }) => self.moved_s += behind_s,
+            Some(Foreign::OneSided { .. }) => self.moved_s += behind_s.max(0.0),
+            Some(Foreign::Ntpdate { wrong_s, .. }) => {
+                let by_s = wrong_s - self.ahead_s();
+                if by_s.abs() < NTPDATE_STEP_S {
+                    self.act(&Act::Slew { by_s, rate_ppm: ADJTIME_PPM }, now);
+                } else {
+                    self.act(&Act::Step(by_s), now);
+                }
+            }
+            Some(Foreign::Ignored | Foreign::Loop { .. }) | None => {}
+        }
+        self.next_foreign = self.foreign.as_ref().and_then(period_ns).map(|every| now + every);
+    }
+
+    /// Faults of the world: a step, a jump of the rate; others are not the clock's.
+    pub fn disturb(&mut self, what: &What, now: i64) {
+        self.advance(now);
+        match *what {
+            What::Step { by_s, .. } => self.moved_s += by_s,
+            What::Rate { by_ppm, .. } => self.oscillator.jump(by_ppm * 1e-6),
             _ => {}
         }
+    }
+
+    /// By how much it is ahead of true time, in seconds.
+    fn ahead_s(&self) -> f64 {
+        self.gained_s + self.moved_s
+    }
+
+    /// By how much the hypervisor's clock is ahead of true time, in seconds.
+    fn hypervisor_s(&self, now: i64) -> f64 {
+        let (Some(Foreign::HostPull { host_ppm, .. }) | Some(Foreign::OneSided { host_ppm, .. })) = self.foreign else {
+            return 0.0;
+        };
+        let (ahead_s, since) = self.hypervisor;
+        ahead_s + host_ppm * 1e-6 * (now - since) as f64 / SECOND as f64
+    }
+
+    fn advance(&mut self, to: i64) {
+        if to <= self.at {
+            return;
+        }
+        let dt = (to - self.at) as f64 / SECOND as f64;
+        self.gained_s += self.oscillator.advance(dt);
+        let told = self.kernel.advance(dt);
+        self.moved_s += match &mut self.works {
+            Some(works) => works.advance(self.at, to),
+            None => told,
+        };
+        self.at = to;
+    }
+}
+
+impl Works {
+    fn new(gain: f64, lag_s: f64) -> Works {
+        let lag_ns = (lag_s * SECOND as f64) as i64;
+        Works { kernel: Kernel::default(), gain, lag_ns, told: VecDeque::new() }
+    }
+
+    /// Takes what has been on its way long enough.
+    fn take(&mut self, now: i64) {
+        while let Some((_, act)) = self.told.pop_front_if(|(due, _)| *due <= now) {
+            self.kernel.act(&act);
+        }
+    }
+
+    /// By how many seconds it moves the clock between two instants.
+    fn advance(&mut self, mut at: i64, to: i64) -> f64 {
+        let mut moved_s = 0.0;
+        while at < to {
+            let next = self.told.front().map_or(to, |(due, _)| to.min(*due));
+            moved_s += self.gain * self.kernel.advance((next - at) as f64 / SECOND as f64);
+            at = next;
+            self.take(at);
+        }
+        moved_s
+    }
+}
+
+/// How often a foreign hand comes, in ns; `None` where it is always at work.
+fn period_ns(foreign: &Foreign) -> Option<i64> {
+    match foreign {
+        Foreign::HostPull { every, .. } | Foreign::OneSided { every, .. } | Foreign::Ntpdate { every, .. } => {
+            Some(((every.0 * SECOND as f64) as i64).max(1))
+        }
+        Foreign::Ignored | Foreign::Loop { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::{self, Span};
+
+    fn host(foreign: Option<Foreign>) -> Host {
+        Host { oscillator: world::Oscillator { ppm: 10.0, ..Default::default() }, foreign, ..Default::default() }
+    }
+
+    fn hours(count: i64) -> i64 {
+        count * 3600 * SECOND
+    }
+
+    fn ahead_us(clock: &mut SystemClock, now: i64) -> i64 {
+        (clock.read(now).0 - now + 500).div_euclid(1000)
+    }
+
+    #[test]
+    fn a_clock_drifts_and_is_corrected() {
+        let mut clock = SystemClock::new(&host(None), 0, 1);
+        assert_eq!(ahead_us(&mut clock, hours(1)), 36_000);
+        clock.act(&Act::Frequency(-10.0), hours(1));
+        clock.act(&Act::Step(-0.036), hours(1));
+        assert_eq!(ahead_us(&mut clock, hours(2)), 0);
+        assert!((clock.monotonic_s(hours(2)) - 7200.072).abs() < 1e-9, "nobody sets the monotonic clock");
+        assert_eq!(clock.when(1.0, hours(2)), hours(2) + 999_990_000);
+    }
+
+    #[test]
+    fn foreign_hands_move_it() {
+        let every = Span(3600.0);
+        let pull = |follows_steps| Some(Foreign::HostPull { every, host_ppm: 2.0, follows_steps });
+        let mut clock = SystemClock::new(&host(pull(false)), 0, 1);
+        assert_eq!(clock.next_foreign(), Some(hours(1)));
+        clock.foreign(hours(1));
+        assert_eq!(ahead_us(&mut clock, hours(1)), 7200);
+        assert_eq!(clock.next_foreign(), Some(hours(2)));
+        let mut clock = SystemClock::new(&host(pull(true)), 0, 1);
+        clock.act(&Act::Step(-0.036), hours(1));
+        clock.foreign(hours(2));
+        assert_eq!(ahead_us(&mut clock, hours(2)), 7200);
+        let mut clock = SystemClock::new(&host(Some(Foreign::OneSided { every, host_ppm: 2.0 })), 0, 1);
+        clock.foreign(hours(1));
+        assert_eq!(ahead_us(&mut clock, hours(1)), 36_000, "it is ahead already");
+        let mut clock = SystemClock::new(&host(Some(Foreign::Ntpdate { every, wrong_s: 3.0 })), 0, 1);
+        clock.foreign(hours(1));
+        assert_eq!(ahead_us(&mut clock, hours(1)), 3_000_000);
+    }
+
+    #[test]
+    fn adjustments_may_be_ignored_or_late() {
+        let mut clock = SystemClock::new(&host(Some(Foreign::Ignored)), 0, 1);
+        clock.act(&Act::Frequency(-10.0), 0);
+        assert_eq!(ahead_us(&mut clock, hours(1)), 36_000);
+        assert_eq!(clock.frequency_ppm(hours(1)), -10.0, "but the daemon believes it");
+        let mut clock = SystemClock::new(&host(Some(Foreign::Loop { gain: 1.0, lag: Span(1800.0) })), 0, 1);
+        clock.act(&Act::Frequency(-10.0), 0);
+        assert_eq!(ahead_us(&mut clock, hours(1)), 18_000);
     }
 }

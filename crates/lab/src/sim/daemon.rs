@@ -1,7 +1,8 @@
 //! What a daemon and its host say to each other. A daemon acts on nothing but this: it never sees true time.
 
 use ntpscope_core::time::Time;
-use std::net::SocketAddr;
+use crate::sim::ntpd::Ntpd;
+use std::net::{IpAddr, SocketAddr};
 
 /// A UDP datagram, as it is on a wire.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,4 +104,20 @@ pub trait Daemon {
     fn status(&self, now: Now) -> String;
     /// Its configuration: name of the file and text.
     fn configuration(&self) -> (&'static str, String);
+}
+
+/// The daemon that a world names, `ntpd 4.2.6p5` or `chrony 4.3`, on a host with these addresses.
+///
+/// # Errors
+/// Where the simulator has no such daemon.
+pub fn daemon(
+    is: &str,
+    config: &crate::world::Daemon,
+    addresses: &[IpAddr],
+    seed: u64,
+) -> anyhow::Result<Box<dyn Daemon>> {
+    match is.split(' ').next() {
+        Some("ntpd" | "ntpsec") => Ok(Box::new(Ntpd::new(config, addresses, seed)?)),
+        _ => anyhow::bail!("the simulator has no daemon `{is}`; it has ntpd, ntpsec and chrony"),
+    }
 }

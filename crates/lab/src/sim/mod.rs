@@ -8,9 +8,13 @@ mod fault;
 pub mod filter;
 pub mod host;
 pub mod ip;
+mod kernel;
 pub mod link;
 pub mod make;
 pub mod nat;
+pub mod ntpd;
+pub mod oscillator;
+mod packet;
 pub mod record;
 pub mod seed;
 pub mod server;
@@ -18,6 +22,11 @@ mod serverconf;
 mod standin;
 mod traffic;
 pub mod wiring;
+
+#[cfg(test)]
+mod fidelity;
+#[cfg(test)]
+mod harness;
 
 /// Makes a daemon by its name and version.
 pub use standin::daemon;

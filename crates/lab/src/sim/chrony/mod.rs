@@ -1,0 +1,1 @@
+//! chronyd as a client.

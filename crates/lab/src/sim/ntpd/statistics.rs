@@ -1,0 +1,168 @@
+//! What ntpd writes: statistics (`ntp_util.c`), events, its log.
+
+use crate::sim::ntpd::Ntpd;
+use crate::sim::ntpd::host::Host;
+use crate::sim::ntpd::version::Family;
+use crate::sim::packet::{Packet, ntp};
+use jiff::tz::TimeZone;
+use ntpscope_core::time::{Time, ntp_decimal};
+
+impl Ntpd {
+    /// A row of `loopstats`.
+    pub(super) fn record_loop(&self, host: &mut Host<'_>) {
+        let d = &self.discipline;
+        let decimals = self.version.frequency_decimals();
+        let (offset, ppm, jitter) = (d.offset_s, d.frequency_ppm, d.jitter_s);
+        let line = format!("{offset:.9} {ppm:.decimals$} {jitter:.9} {:.6} {}", d.wander_ppm, d.poll);
+        host.statistics("stats/loopstats", &line);
+    }
+
+    /// A row of `peerstats`.
+    pub(super) fn record_peer(&self, host: &mut Host<'_>, index: usize) {
+        let peer = &self.peers[index];
+        let status = peer.status_word(self.version.family);
+        let (offset, delay) = (peer.offset_s, peer.delay_s);
+        let (dispersion, jitter) = (peer.dispersion_s, peer.jitter_s);
+        let address = peer.address;
+        let line = format!("{address} {status:x} {offset:.9} {delay:.9} {dispersion:.9} {jitter:.9}");
+        host.statistics("stats/peerstats", &line);
+    }
+
+    /// A row of `rawstats`: of a packet that arrived at a time of the own clock, or was sent. `flag` is NTPsec's.
+    pub(super) fn record_raw(&self, host: &mut Host<'_>, index: usize, packet: &Packet, at: Option<Time>, flag: u16) {
+        let line = self.raw_line(index, packet, at);
+        let more = if self.version.family == Family::Sec { format!(" 0 0 {flag:x}") } else { String::new() };
+        host.statistics("stats/rawstats", &(line + &more));
+    }
+
+    /// NTPsec's row of a reply before which `open` requests had none.
+    pub(super) fn record_raw_open(&self, host: &mut Host<'_>, index: usize, packet: &Packet, flag: u16, open: u32) {
+        let line = self.raw_line(index, packet, Some(host.clock));
+        host.statistics("stats/rawstats", &format!("{line} {open} 0 {flag:x}"));
+    }
+
+    fn raw_line(&self, index: usize, packet: &Packet, arrival: Option<Time>) -> String {
+        let peer = &self.peers[index];
+        let (from, to) = if arrival.is_some() { (peer.address, peer.local) } else { (peer.local, peer.address) };
+        let stamps = [packet.origin, packet.receive, packet.transmit, arrival.map_or(0, ntp)].map(decimal);
+        let mut line = format!("{from} {to} {}", stamps.join(" "));
+        if self.version.family != Family::Old {
+            let p = packet;
+            line += &format!(" {} {} {} {} {} {}", p.leap, p.version, p.mode, p.stratum, p.poll as u8, p.precision);
+            line += &format!(" {:.6} {:.6} {}", p.root_delay_s, p.root_dispersion_s, refid_text(p.refid, p.stratum));
+        }
+        line
+    }
+
+    /// An event of an association.
+    pub(super) fn peer_event(&mut self, host: &mut Host<'_>, index: usize, event: u8, keyword: &str, text: &str) {
+        let family = self.version.family;
+        let peer = &mut self.peers[index];
+        peer.note(event, family);
+        let status = peer.status_word(family);
+        let address = peer.address;
+        self.protocol(host, &address.to_string(), status, 0x80 | event, keyword, text);
+    }
+
+    /// An event of the system.
+    pub(super) fn system_event(&mut self, host: &mut Host<'_>, event: u8, keyword: &str, text: &str) {
+        self.system.event = event;
+        let status = self.system_word();
+        self.protocol(host, "0.0.0.0", status, event, keyword, text);
+    }
+
+    /// The system status word; NTPsec never names a kind of source.
+    pub(super) fn system_word(&self) -> u16 {
+        let source = if self.system.peer.is_some() && self.version.family != Family::Sec { 6 } else { 0 };
+        u16::from(self.system.leap) << 14 | source << 8 | 1 << 4 | u16::from(self.system.event)
+    }
+
+    fn protocol(&self, host: &mut Host<'_>, who: &str, status: u16, event: u8, keyword: &str, text: &str) {
+        if self.version.has_protostats() {
+            let gap = if text.is_empty() { "" } else { " " };
+            host.statistics("stats/protostats", &format!("{who} {status:04x} {event:02x} {keyword}{gap}{text}"));
+        }
+    }
+
+    /// A line of its log.
+    pub(super) fn log(&self, host: &mut Host<'_>, text: &str) {
+        let format = if self.version.family == Family::Sec { "%Y-%m-%dT%H:%M:%S" } else { "%e %b %H:%M:%S" };
+        let stamp = stamp(host.clock, format);
+        host.log(format!("{stamp} ntpd[{}]: {text}", self.process));
+    }
+
+    /// What it logs when it starts.
+    pub(super) fn log_start(&self, host: &mut Host<'_>) {
+        let text = &self.version.text;
+        let addresses = std::iter::once("127.0.0.1".to_owned()).chain(self.addresses.iter().map(ToString::to_string));
+        let interface = |count: usize| if count == 0 { "lo".to_owned() } else { format!("eth{}", count - 1) };
+        match self.version.family {
+            Family::Sec => {
+                self.log(host, &format!("INIT: ntpd ntpsec-{text}: Starting"));
+                self.log(host, "INIT: Command line: /usr/sbin/ntpd -g -c /etc/ntp.conf -l /var/log/ntpd.log");
+                self.log(host, "INIT: precision = 0.101 usec (-23)");
+                self.log(host, "IO: Listen and drop on 0 v4wildcard 0.0.0.0:123");
+            }
+            Family::New => {
+                self.log(host, &format!("{}: Starting", self.version.banner()));
+                self.log(host, "Command line: /usr/sbin/ntpd -g -c /etc/ntp.conf -l /var/log/ntpd.log");
+                self.log(host, "proto: precision = 0.101 usec (-23)");
+                self.log(host, "Listen and drop on 0 v4wildcard 0.0.0.0:123");
+            }
+            Family::Old => {
+                self.log(host, "proto: precision = 0.101 usec");
+                self.log(host, "Listen and drop on 0 v4wildcard 0.0.0.0 UDP 123");
+            }
+        }
+        for (count, address) in addresses.enumerate() {
+            let (n, name) = (count + 1, interface(count));
+            self.log(host, &match self.version.family {
+                Family::Sec => format!("IO: Listen normally on {n} {name} {address}:123"),
+                Family::New => format!("Listen normally on {n} {name} {address}:123"),
+                Family::Old => format!("Listen normally on {n} {name} {address} UDP 123"),
+            });
+        }
+        if !self.config.may_set && self.version.family != Family::Old {
+            let sec = self.version.family == Family::Sec;
+            let (before, file) = if sec { ("CLOCK: ", "ntpd/ntp_loopfilter.c") } else { ("", "ntp_loopfilter.c") };
+            for (call, line) in [("start_kern_loop", 1118), ("set_freq", 1081)] {
+                let text = format!("{before}{call}: {file} line {line}: ntp_adjtime: Operation not permitted");
+                self.log(host, &text);
+            }
+        }
+    }
+}
+
+/// An NTP timestamp in decimal seconds of its era.
+fn decimal(stamp: u64) -> String {
+    let (second, ns) = ntp_decimal(stamp);
+    format!("{second}.{ns:09}")
+}
+
+/// A reference id as ntpd prints it: letters between points up to stratum 1, else an address.
+pub fn refid_text(refid: [u8; 4], stratum: u8) -> String {
+    if stratum >= 2 && stratum < 16 || refid[0] == 127 {
+        let [a, b, c, d] = refid;
+        return format!("{a}.{b}.{c}.{d}");
+    }
+    let letters: String = refid.iter().filter(|b| b.is_ascii_graphic()).map(|b| char::from(*b)).collect();
+    format!(".{letters}.")
+}
+
+/// A time in UTC.
+pub fn stamp(time: Time, format: &str) -> String {
+    let stamp = jiff::Timestamp::from_nanosecond(i128::from(time.0)).unwrap_or_default();
+    stamp.to_zoned(TimeZone::UTC).strftime(format).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reference_ids_are_letters_or_addresses() {
+        assert_eq!(refid_text(*b"GPS\0", 1), ".GPS.");
+        assert_eq!(refid_text(*b"INIT", 16), ".INIT.");
+        assert_eq!(refid_text([10, 0, 0, 1], 2), "10.0.0.1");
+    }
+}
