@@ -1,7 +1,7 @@
 //! What a daemon and its host say to each other. A daemon acts on nothing but this: it never sees true time.
 
-use ntpscope_core::time::Time;
 use crate::sim::ntpd::Ntpd;
+use ntpscope_core::time::Time;
 use std::net::{IpAddr, SocketAddr};
 
 /// A UDP datagram, as it is on a wire.
@@ -118,6 +118,7 @@ pub fn daemon(
 ) -> anyhow::Result<Box<dyn Daemon>> {
     match is.split(' ').next() {
         Some("ntpd" | "ntpsec") => Ok(Box::new(Ntpd::new(config, addresses, seed)?)),
+        Some("chrony") => super::standin::daemon(is, config, addresses, seed),
         _ => anyhow::bail!("the simulator has no daemon `{is}`; it has ntpd, ntpsec and chrony"),
     }
 }

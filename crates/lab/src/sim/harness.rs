@@ -119,12 +119,8 @@ pub fn play(scene: &Scene) -> Played {
         .collect();
     let config = format!("is = '{}'\nasks = [{}]", scene.is, asks.join(", "));
     let config: world::Daemon = toml::from_str(&config).expect("a daemon");
-    let host = Host {
-        oscillator: scene.oscillator,
-        foreign: scene.foreign,
-        ahead_s: scene.ahead_s,
-        ..Default::default()
-    };
+    let host =
+        Host { oscillator: scene.oscillator, foreign: scene.foreign, ahead_s: scene.ahead_s, ..Default::default() };
     let mut clock = SystemClock::new(&host, START, scene.seed);
     let mut daemon = crate::sim::daemon::daemon(scene.is, &config, &[own], scene.seed).expect("a daemon");
     let mut random = Pcg64::seed_from_u64(scene.seed ^ 0x5eed);

@@ -100,7 +100,8 @@ mod tests {
     #[test]
     fn frequencies_are_those_that_a_kernel_gave() {
         let rows = [(66, -0.011_453_396, 6, -0.721), (274, -0.005_638_555, 6, -1.473), (335, 0.002_096_404, 7, 0.167)];
-        let slow = [(1057, 0.000_238_041, 10, 0.001), (2148, -0.000_109_571, 10, -0.013), (2093, 0.000_186_411, 10, 0.023)];
+        let slow =
+            [(1057, 0.000_238_041, 10, 0.001), (2148, -0.000_109_571, 10, -0.013), (2093, 0.000_186_411, 10, 0.023)];
         for (interval, offset_s, constant, change_ppm) in rows.into_iter().chain(slow) {
             let mut kernel = Kernel::default();
             kernel.advance(f64::from(interval));

@@ -29,7 +29,7 @@ mod fidelity;
 mod harness;
 
 /// Makes a daemon by its name and version.
-pub use standin::daemon;
+pub use daemon::daemon;
 
 use crate::world::World;
 use anyhow::Result;

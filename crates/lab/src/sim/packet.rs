@@ -85,7 +85,8 @@ mod tests {
 
     #[test]
     fn a_packet_is_read_as_it_was_made() {
-        let packet = Packet { leap: 3, version: 4, mode: 3, poll: -6, root_delay_s: 0.5, refid: *b"INIT", ..Packet::default() };
+        let packet =
+            Packet { leap: 3, version: 4, mode: 3, poll: -6, root_delay_s: 0.5, refid: *b"INIT", ..Packet::default() };
         let packet = Packet { transmit: ntp(Time(1_795_340_180_250_000_000)), ..packet };
         let bytes = packet.bytes(80);
         let header = Header::read(&bytes).expect("a header");

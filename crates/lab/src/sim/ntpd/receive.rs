@@ -74,7 +74,8 @@ impl Ntpd {
         let unsynchronised = packet.leap == 3 || packet.stratum == 0 || packet.stratum >= 16;
         let bad_header = packet.root_delay_s / 2.0 + packet.root_dispersion_s >= MAX_DISPERSION_S;
         if sec {
-            let tests = [(unsynchronised, UNSYNCHRONISED), (bad_header, BAD_HEADER), (delay_s > MAX_DISTANCE_S, TOO_FAR)];
+            let tests =
+                [(unsynchronised, UNSYNCHRONISED), (bad_header, BAD_HEADER), (delay_s > MAX_DISTANCE_S, TOO_FAR)];
             let flag = tests.iter().find_map(|(fails, flag)| fails.then_some(*flag)).unwrap_or(0);
             self.record_raw_open(host, index, &packet, flag, open);
             if flag != 0 {

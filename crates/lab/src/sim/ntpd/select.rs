@@ -176,8 +176,7 @@ impl Ntpd {
         self.system.refid = refid_of(&peer.address);
         let aged = PHI * (host.seconds - peer.update) as f64;
         let offset_s = self.system.offset_s;
-        let root =
-            peer.root_dispersion_s + peer.dispersion_s + self.system.jitter_s + aged + offset_s.abs();
+        let root = peer.root_dispersion_s + peer.dispersion_s + self.system.jitter_s + aged + offset_s.abs();
         self.system.root_dispersion_s =
             if self.version.family == Family::Old { root } else { root.max(MIN_DISPERSION_S) };
         self.system.root_at = host.seconds;
@@ -207,7 +206,8 @@ pub fn refid_of(address: &IpAddr) -> [u8; 4] {
         IpAddr::V4(address) => address.octets(),
         // The first bytes of an MD5 sum in ntpd; any four bytes that follow from the address do as well here.
         IpAddr::V6(address) => {
-            let hash = address.octets().iter().fold(0x811c_9dc5_u32, |h, b| (h ^ u32::from(*b)).wrapping_mul(0x0100_0193));
+            let hash =
+                address.octets().iter().fold(0x811c_9dc5_u32, |h, b| (h ^ u32::from(*b)).wrapping_mul(0x0100_0193));
             hash.to_be_bytes()
         }
     }

@@ -116,11 +116,14 @@ impl Ntpd {
         }
         for (count, address) in addresses.enumerate() {
             let (n, name) = (count + 1, interface(count));
-            self.log(host, &match self.version.family {
-                Family::Sec => format!("IO: Listen normally on {n} {name} {address}:123"),
-                Family::New => format!("Listen normally on {n} {name} {address}:123"),
-                Family::Old => format!("Listen normally on {n} {name} {address} UDP 123"),
-            });
+            self.log(
+                host,
+                &match self.version.family {
+                    Family::Sec => format!("IO: Listen normally on {n} {name} {address}:123"),
+                    Family::New => format!("Listen normally on {n} {name} {address}:123"),
+                    Family::Old => format!("Listen normally on {n} {name} {address} UDP 123"),
+                },
+            );
         }
         if !self.config.may_set && self.version.family != Family::Old {
             let sec = self.version.family == Family::Sec;

@@ -19,18 +19,53 @@ const CONDITION: [&str; 8] =
     ["reject", "falsetick", "excess", "outlier", "candidate", "backup", "sys.peer", "pps.peer"];
 /// Events of associations.
 const EVENTS: [&str; 14] = [
-    "", "mobilize", "demobilize", "unreachable", "reachable", "restart", "no_reply", "rate_exceeded", "access_denied",
-    "leap_armed", "sys_peer", "clock_event", "bad_auth", "popcorn",
+    "",
+    "mobilize",
+    "demobilize",
+    "unreachable",
+    "reachable",
+    "restart",
+    "no_reply",
+    "rate_exceeded",
+    "access_denied",
+    "leap_armed",
+    "sys_peer",
+    "clock_event",
+    "bad_auth",
+    "popcorn",
 ];
 /// Events of the system.
 const SYSTEM_EVENTS: [&str; 14] = [
-    "unspecified", "freq_not_set", "freq_set", "spike_detect", "freq_mode", "clock_sync", "restart", "panic_stop",
-    "no_system_peer", "leap_armed", "leap_disarmed", "leap_event", "clock_step", "kern",
+    "unspecified",
+    "freq_not_set",
+    "freq_set",
+    "spike_detect",
+    "freq_mode",
+    "clock_sync",
+    "restart",
+    "panic_stop",
+    "no_system_peer",
+    "leap_armed",
+    "leap_disarmed",
+    "leap_event",
+    "clock_step",
+    "kern",
 ];
 /// Words of the bits of `flash`.
 const FLASH: [&str; 13] = [
-    "pkt_dup", "pkt_bogus", "pkt_unsync", "pkt_denied", "pkt_auth", "pkt_stratum", "pkt_header", "pkt_autokey",
-    "pkt_crypto", "peer_stratum", "peer_dist", "peer_loop", "peer_unreach",
+    "pkt_dup",
+    "pkt_bogus",
+    "pkt_unsync",
+    "pkt_denied",
+    "pkt_auth",
+    "pkt_stratum",
+    "pkt_header",
+    "pkt_autokey",
+    "pkt_crypto",
+    "peer_stratum",
+    "peer_dist",
+    "peer_loop",
+    "peer_unreach",
 ];
 
 impl Ntpd {
