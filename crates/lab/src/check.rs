@@ -100,7 +100,8 @@ impl<'a> Names<'a> {
         let (hosts, links) = (&self.world.hosts, &self.world.links);
         for fault in &self.world.faults {
             let until = fault.until.unwrap_or(self.world.duration);
-            if until <= fault.from || until > self.world.duration {
+            let must_end = matches!(fault.what, What::Suspend { .. } | What::Migration { .. });
+            if until <= fault.from || until > self.world.duration || must_end && fault.until.is_none() {
                 wrong.push(format!("{:?} lasts from {} s until {} s", fault.what, fault.from.0, until.0));
             }
             let mut need = |there: bool, name: &str| {
@@ -118,6 +119,8 @@ impl<'a> Names<'a> {
                 What::Stall { host }
                 | What::Stopped { host }
                 | What::Restart { host }
+                | What::Suspend { host, .. }
+                | What::Migration { host, .. }
                 | What::Step { host, .. }
                 | What::Rate { host, .. }
                 | What::Wrong { host, .. }

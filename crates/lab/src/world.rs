@@ -112,6 +112,8 @@ pub struct Oscillator {
     pub cycle_ppm: f64,
     /// The period of that cycle in hours; 24 where not said.
     pub cycle_h: Option<f64>,
+    /// Timer ticks of 4 ms that the kernel loses in an hour, at random.
+    pub lost_ticks_per_h: f64,
 }
 
 /// A foreign hand on a clock.
@@ -138,11 +140,23 @@ pub enum Foreign {
         /// The rate error of the hypervisor's clock, in ppm.
         host_ppm: f64,
     },
-    /// `ntpdate` from cron, against a true clock.
+    /// `ntpdate` from cron.
     Ntpdate {
         /// How often.
         every: Span,
-        /// How wrong the server is that it asks, in seconds (positive: it sets the clock ahead).
+        /// Whom it asks.
+        server: IpAddr,
+        /// How far that server is ahead of true time, in seconds.
+        #[serde(default)]
+        wrong_s: f64,
+    },
+    /// A second daemon, `systemd-timesyncd`: it gives the kernel its own offsets, and steps from 0.4 s on.
+    Timesyncd {
+        /// Its poll interval.
+        every: Span,
+        /// Whom it asks.
+        server: IpAddr,
+        /// How far that server is ahead of true time, in seconds.
         #[serde(default)]
         wrong_s: f64,
     },
@@ -270,6 +284,8 @@ pub struct Serves {
     pub answers_from: Option<IpAddr>,
     /// Says that it is not synchronised.
     pub unsynchronised: bool,
+    /// Neither announces nor inserts a leap second, but runs a second slow over the 24 hours around it.
+    pub smears: bool,
     /// Seconds until it answers, more than it should need.
     pub slow: Span,
     /// Multicasts or broadcasts to this address, every 2^`broadcast_poll` s.
@@ -339,6 +355,8 @@ pub struct Filter {
     pub longer_than: Option<u16>,
     /// Drops this traffic class.
     pub dscp: Option<u8>,
+    /// Drops what has a TTL below this.
+    pub ttl_below: Option<u8>,
     /// Drops what goes to this address.
     pub to: Option<IpAddr>,
     /// Says so with an ICMP error.
@@ -404,7 +422,23 @@ pub enum What {
         /// The host.
         host: String,
     },
-    /// A host's clock is stepped from outside (suspend, migration, an operator).
+    /// A machine sleeps until the fault ends; its real-time clock then tells it how long that was.
+    Suspend {
+        /// The host.
+        host: String,
+        /// How far that leaves the clock behind, in seconds.
+        #[serde(default)]
+        behind_s: f64,
+    },
+    /// A hypervisor pauses or moves a machine until the fault ends; its clock has stood still.
+    Migration {
+        /// The host.
+        host: String,
+        /// Parts per million by which its clock runs faster where it has come to.
+        #[serde(default)]
+        by_ppm: f64,
+    },
+    /// A host's clock is stepped from outside (a restored snapshot, an operator).
     Step {
         /// The host.
         host: String,

@@ -13,6 +13,17 @@ use std::collections::VecDeque;
 const NTPDATE_STEP_S: f64 = 0.5;
 /// How fast `adjtime` slews, in ppm.
 const ADJTIME_PPM: f64 = 500.0;
+/// From here on `systemd-timesyncd` steps (its `NTP_MAX_ADJUST`).
+const TIMESYNCD_STEP_S: f64 = 0.4;
+
+/// What a foreign hand did, in seconds forwards.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Deed {
+    /// It set the clock.
+    Stepped(f64),
+    /// It asked the kernel to bring the clock there gently.
+    Slewed(f64),
+}
 
 /// The system clock of a host.
 #[derive(Clone, Debug)]
@@ -117,24 +128,44 @@ impl SystemClock {
         self.next_foreign
     }
 
-    /// The foreign hand at work; it comes again after its period.
-    pub fn foreign(&mut self, now: i64) {
+    /// The foreign hand at work; it comes again after its period. What it did, where it is one that would tell.
+    pub fn foreign(&mut self, now: i64) -> Option<Deed> {
         self.advance(now);
-        let behind_s = self.hypervisor_s(now) - self.ahead_s();
-        match self.foreign {
-            Some(Foreign::HostPull { .. }) => self.moved_s += behind_s,
-            Some(Foreign::OneSided { .. }) => self.moved_s += behind_s.max(0.0),
-            Some(Foreign::Ntpdate { wrong_s, .. }) => {
-                let by_s = wrong_s - self.ahead_s();
-                if by_s.abs() < NTPDATE_STEP_S {
-                    self.act(&Act::Slew { by_s, rate_ppm: ADJTIME_PPM }, now);
-                } else {
-                    self.act(&Act::Step(by_s), now);
-                }
-            }
-            Some(Foreign::Ignored | Foreign::Loop { .. }) | None => {}
-        }
         self.next_foreign = self.foreign.as_ref().and_then(period_ns).map(|every| now + every);
+        let behind_s = self.hypervisor_s(now) - self.ahead_s();
+        let (by_s, step_s, slew) = match self.foreign? {
+            Foreign::HostPull { .. } => {
+                self.moved_s += behind_s;
+                return None;
+            }
+            Foreign::OneSided { .. } => {
+                self.moved_s += behind_s.max(0.0);
+                return None;
+            }
+            Foreign::Ntpdate { wrong_s, .. } => {
+                let by_s = wrong_s - self.ahead_s();
+                (by_s, NTPDATE_STEP_S, Act::Slew { by_s, rate_ppm: ADJTIME_PPM })
+            }
+            Foreign::Timesyncd { wrong_s, every, .. } => {
+                let by_s = wrong_s - self.ahead_s();
+                let constant = every.0.log2().floor() as i8 - 4;
+                (by_s, TIMESYNCD_STEP_S, Act::Offset { offset_s: by_s, constant })
+            }
+            Foreign::Ignored | Foreign::Loop { .. } => return None,
+        };
+        let steps = by_s.abs() >= step_s;
+        let act = if steps { Act::Step(by_s) } else { slew };
+        self.act(&act, now);
+        Some(if steps { Deed::Stepped(by_s) } else { Deed::Slewed(by_s) })
+    }
+
+    /// The machine has slept since the clock was last read. The monotonic clock has stood still; the system clock is behind
+    /// by so many seconds, or by all of the time.
+    pub fn wake(&mut self, behind_s: Option<f64>, now: i64) {
+        let slept_s = (now - self.at) as f64 / SECOND as f64;
+        self.at = now;
+        self.gained_s -= slept_s;
+        self.moved_s += slept_s - behind_s.unwrap_or(slept_s);
     }
 
     /// Faults of the world: a step, a jump of the rate; others are not the clock's.
@@ -205,9 +236,10 @@ impl Works {
 /// How often a foreign hand comes, in ns; `None` where it is always at work.
 fn period_ns(foreign: &Foreign) -> Option<i64> {
     match foreign {
-        Foreign::HostPull { every, .. } | Foreign::OneSided { every, .. } | Foreign::Ntpdate { every, .. } => {
-            Some(((every.0 * SECOND as f64) as i64).max(1))
-        }
+        Foreign::HostPull { every, .. }
+        | Foreign::OneSided { every, .. }
+        | Foreign::Ntpdate { every, .. }
+        | Foreign::Timesyncd { every, .. } => Some(((every.0 * SECOND as f64) as i64).max(1)),
         Foreign::Ignored | Foreign::Loop { .. } => None,
     }
 }
@@ -216,6 +248,7 @@ fn period_ns(foreign: &Foreign) -> Option<i64> {
 mod tests {
     use super::*;
     use crate::world::{self, Span};
+    use std::net::{IpAddr, Ipv4Addr};
 
     fn host(foreign: Option<Foreign>) -> Host {
         Host { oscillator: world::Oscillator { ppm: 10.0, ..Default::default() }, foreign, ..Default::default() }
@@ -256,9 +289,22 @@ mod tests {
         let mut clock = SystemClock::new(&host(Some(Foreign::OneSided { every, host_ppm: 2.0 })), 0, 1);
         clock.foreign(hours(1));
         assert_eq!(ahead_us(&mut clock, hours(1)), 36_000, "it is ahead already");
-        let mut clock = SystemClock::new(&host(Some(Foreign::Ntpdate { every, wrong_s: 3.0 })), 0, 1);
+        let mut clock = SystemClock::new(
+            &host(Some(Foreign::Ntpdate { every, server: IpAddr::V4(Ipv4Addr::LOCALHOST), wrong_s: 3.0 })),
+            0,
+            1,
+        );
         clock.foreign(hours(1));
         assert_eq!(ahead_us(&mut clock, hours(1)), 3_000_000);
+    }
+
+    #[test]
+    fn a_sleeping_machine_loses_no_more_than_is_said() {
+        let mut clock = SystemClock::new(&host(None), 0, 1);
+        assert_eq!(ahead_us(&mut clock, hours(1)), 36_000);
+        clock.wake(Some(0.25), hours(3));
+        assert_eq!(ahead_us(&mut clock, hours(3)), 36_000 - 250_000);
+        assert!((clock.monotonic_s(hours(3)) - 3600.036).abs() < 1e-6);
     }
 
     #[test]

@@ -6,9 +6,10 @@ use super::daemon::Act;
 use super::host::{Clock, Hire, Host, Waiting};
 use super::ip::Packet;
 use super::link::{Link, LinkFault};
-use super::record::{Capture, Evidence};
+use super::record::{Capture, Evidence, SYSLOG};
 use super::seed;
 use super::server::Answer;
+use super::syslog;
 use super::wiring::{End, Wiring};
 use crate::world::World;
 use anyhow::{Context, Result};
@@ -88,6 +89,8 @@ pub(super) enum Happens {
     Fault(usize, bool),
     /// The leap second of a fault.
     Leap(usize),
+    /// Smearing clocks run so many ppm faster.
+    Smear(f64),
     /// Somebody looks at all hosts.
     Looks(&'static str),
 }
@@ -199,6 +202,7 @@ impl<'w> Engine<'w> {
             Happens::Hand(host) => self.hand(host),
             Happens::Fault(number, begins) => self.fault(number, begins)?,
             Happens::Leap(number) => self.leap(number),
+            Happens::Smear(by_ppm) => self.smear(by_ppm),
             Happens::Looks(name) => self.look(name),
         }
         Ok(())
@@ -270,10 +274,19 @@ impl<'w> Engine<'w> {
     fn hand(&mut self, host: usize) {
         let now = self.now;
         let at = &mut self.hosts[host];
-        let is_due = at.hand == Some(now);
-        if let (Clock::System(clock), true) = (&mut at.clock, is_due) {
-            clock.foreign(now);
+        if at.hand == Some(now) {
+            let is_first = at.hands == 0;
+            at.hands += 1;
             at.hand = None;
+            let deed = at.move_clock(now);
+            if let (Some(hand), Some(deed)) = (at.said.foreign, deed) {
+                let (clock, _) = at.kernel_sees(now);
+                let name = &self.wiring.names[host];
+                for (program, text) in syslog::told(&hand, deed, is_first) {
+                    let process = at.next_process();
+                    self.evidence.line(name, SYSLOG, &syslog::line(clock, name, program, process, &text));
+                }
+            }
         }
         self.arrange_hand(host);
     }

@@ -3,6 +3,8 @@
 use super::engine::{Engine, Happens};
 use super::filter;
 use super::host::Waiting;
+use super::record::SYSLOG;
+use super::syslog;
 use crate::world::{Daemon, What, World};
 use anyhow::Result;
 use ntpscope_core::time::SECOND;
@@ -11,6 +13,10 @@ use ntpscope_core::time::SECOND;
 const LEAP: i64 = 1_798_761_600 * SECOND;
 /// Words with which lines of a configuration begin that ask for statistics.
 const STATISTICS: [&str; 5] = ["statsdir ", "statistics ", "filegen ", "logdir ", "log "];
+/// A smear begins so long before the leap second, and ends as long after it.
+const HALF_SMEAR: i64 = 12 * 3600 * SECOND;
+/// By how much a smearing clock runs slow meanwhile: a second in twice that.
+const SMEAR_PPM: f64 = 1e6 / 86_400.0;
 /// How long a daemon is away that is restarted.
 const RESTART: i64 = 2 * SECOND;
 
@@ -34,6 +40,8 @@ impl Engine<'_> {
             if let What::Leap { .. } = fault.what {
                 let at = until.unwrap_or_else(|| self.after(world.duration.0));
                 self.arrange(at, Happens::Leap(number));
+                self.arrange(at - HALF_SMEAR, Happens::Smear(-SMEAR_PPM));
+                self.arrange(at + HALF_SMEAR, Happens::Smear(SMEAR_PPM));
             }
             if let Some(until) = until {
                 self.arrange(until, Happens::Fault(number, false));
@@ -53,7 +61,7 @@ impl Engine<'_> {
         if let What::Leap { missed_by } = what {
             for (host, name) in self.hosts.iter_mut().zip(&self.wiring.names) {
                 let is_source = host.said.daemon.as_ref().is_some_and(|daemon| daemon.asks.is_empty());
-                host.leaps = begins && is_source && !missed_by.contains(name);
+                host.leaps = begins && is_source && !host.smears() && !missed_by.contains(name);
             }
             return Ok(());
         }
@@ -69,6 +77,7 @@ impl Engine<'_> {
                     server.busy = begins.then_some((*slow, *drops));
                 }
             }
+            What::Suspend { .. } | What::Migration { .. } => self.sleep(host, what, begins),
             What::Step { .. } | What::Rate { .. } if begins => {
                 at.clock.disturb(what, self.now);
                 self.arrange_hand(host);
@@ -99,6 +108,44 @@ impl Engine<'_> {
         Ok(())
     }
 
+    /// A machine falls asleep, or wakes up.
+    fn sleep(&mut self, host: usize, what: &What, begins: bool) {
+        let now = self.now;
+        let at = &mut self.hosts[host];
+        let by_itself = matches!(what, What::Suspend { .. });
+        if begins {
+            (at.off, at.paused) = (at.off + 1, at.paused + 1);
+            if by_itself {
+                self.kernel_says(host, "PM: suspend entry (deep)");
+            }
+            // From here on the clock stands still.
+            self.hosts[host].clock.read(now);
+            return;
+        }
+        (at.off, at.paused) = (at.off.saturating_sub(1), at.paused.saturating_sub(1));
+        at.clock.wake(what, now);
+        if by_itself {
+            self.kernel_says(host, "PM: suspend exit");
+        }
+        self.arrange_hand(host);
+        self.resume(host);
+    }
+
+    fn kernel_says(&mut self, host: usize, text: &str) {
+        let (clock, monotonic_s) = self.hosts[host].kernel_sees(self.now);
+        let name = &self.wiring.names[host];
+        self.evidence.line(name, SYSLOG, &syslog::kernel(clock, name, monotonic_s, text));
+    }
+
+    /// Smearing clocks begin to run slow, or end it.
+    pub(super) fn smear(&mut self, by_ppm: f64) {
+        for (host, name) in self.hosts.iter_mut().zip(&self.wiring.names) {
+            if host.smears() {
+                host.clock.disturb(&What::Rate { host: name.clone(), by_ppm }, self.now);
+            }
+        }
+    }
+
     /// A paused daemon goes on: first with what it has missed.
     fn resume(&mut self, host: usize) {
         for waiting in std::mem::take(&mut self.hosts[host].waiting) {
@@ -116,11 +163,15 @@ impl Engine<'_> {
     pub(super) fn leap(&mut self, number: usize) {
         let world = self.world;
         let What::Leap { missed_by } = &world.faults[number].what else { return };
-        for (host, name) in self.hosts.iter_mut().zip(&self.wiring.names) {
-            host.leaps = false;
-            if !missed_by.contains(name) {
-                host.clock.disturb(&What::Step { host: name.clone(), by_s: -1.0 }, self.now);
+        for host in 0..self.hosts.len() {
+            let at = &mut self.hosts[host];
+            at.leaps = false;
+            if missed_by.contains(&self.wiring.names[host]) || at.smears() {
+                continue;
             }
+            let name = self.wiring.names[host].clone();
+            at.clock.disturb(&What::Step { host: name, by_s: -1.0 }, self.now);
+            self.kernel_says(host, "Clock: inserting leap second 23:59:60 UTC");
         }
     }
 
@@ -204,6 +255,8 @@ fn host_of(what: &What) -> Option<&str> {
         | What::Stall { host }
         | What::Stopped { host }
         | What::Restart { host }
+        | What::Suspend { host, .. }
+        | What::Migration { host, .. }
         | What::Step { host, .. }
         | What::Rate { host, .. }
         | What::Wrong { host, .. }
@@ -212,3 +265,7 @@ fn host_of(what: &What) -> Option<&str> {
         What::Loss { .. } | What::Delay { .. } | What::Leap { .. } => None,
     }
 }
+
+#[cfg(test)]
+#[path = "fault_tests.rs"]
+mod tests;

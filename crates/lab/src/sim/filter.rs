@@ -57,6 +57,7 @@ impl Filter {
             && said.only_source_ports.is_none_or(|ports| !within(ports))
             && said.longer_than.is_none_or(|length| packet.length() > usize::from(length))
             && said.dscp.is_none_or(|dscp| packet.dscp == dscp)
+            && said.ttl_below.is_none_or(|ttl| packet.ttl < ttl)
             && said.to.is_none_or(|to| packet.destination.ip() == to)
     }
 
@@ -85,6 +86,9 @@ impl Filter {
         }
         if let Some(dscp) = said.dscp {
             add(format!("ip dscp 0x{dscp:02x}"));
+        }
+        if let Some(ttl) = said.ttl_below {
+            add(format!("ip ttl < {ttl}"));
         }
         if let Some(to) = said.to {
             add(format!("ip daddr {to}"));

@@ -1,6 +1,6 @@
 //! A host: its clock, its daemon as client and as server, its packet filter and NAT.
 
-use super::clock::SystemClock;
+use super::clock::{Deed, SystemClock};
 use super::daemon::{Act, Daemon, Datagram, Now, System};
 use super::filter::Filter;
 use super::make::{Family, Make};
@@ -59,6 +59,8 @@ pub struct Host {
     pub leaps: bool,
     /// When a foreign hand is next due, as far as that is arranged.
     pub hand: Option<i64>,
+    /// How often it has come.
+    pub hands: u32,
     /// What waits for a paused daemon.
     pub waiting: Vec<Waiting>,
     make: Option<Make>,
@@ -66,6 +68,7 @@ pub struct Host {
     /// Open ports, and whom the socket asks that has one for a single request.
     open: BTreeMap<u16, Option<SocketAddr>>,
     id: u16,
+    process: u32,
     seed: u64,
     rng: Pcg64,
 }
@@ -118,6 +121,19 @@ impl Clock {
         match self {
             Clock::System(clock) => clock.when(after_s, now),
             Clock::Reference { .. } => now + (after_s * 1e9) as i64,
+        }
+    }
+
+    /// A machine wakes up from a fault of the world; a reference clock has not slept.
+    pub fn wake(&mut self, what: &What, now: i64) {
+        let Clock::System(clock) = self else { return };
+        match what {
+            What::Suspend { behind_s, .. } => clock.wake(Some(*behind_s), now),
+            What::Migration { by_ppm, host } => {
+                clock.wake(None, now);
+                clock.disturb(&What::Rate { host: host.clone(), by_ppm: *by_ppm }, now);
+            }
+            _ => {}
         }
     }
 
@@ -175,11 +191,13 @@ impl Host {
             },
             leaps: false,
             hand: None,
+            hands: 0,
             waiting: Vec::new(),
             make,
             begun_s: 0.0,
             open: BTreeMap::new(),
             id: rng.random(),
+            process: rng.random_range(900..9000),
             seed,
             rng,
             said: said.clone(),
@@ -245,6 +263,32 @@ impl Host {
         if let (Clock::System(clock), true) = (&mut self.clock, may) {
             clock.act(act, now);
         }
+    }
+
+    /// What its kernel's clocks show: the system clock, and seconds since the world's start.
+    pub fn kernel_sees(&mut self, now: i64) -> (Time, f64) {
+        (self.clock.read(now), self.clock.monotonic_s(now))
+    }
+
+    /// The foreign hand at work; what it did, where it would tell.
+    pub fn move_clock(&mut self, now: i64) -> Option<Deed> {
+        match &mut self.clock {
+            Clock::System(clock) => clock.foreign(now),
+            Clock::Reference { .. } => None,
+        }
+    }
+
+    /// Whether it smears leap seconds.
+    #[must_use]
+    pub fn smears(&self) -> bool {
+        let serves = self.said.daemon.as_ref().and_then(|daemon| daemon.serves.as_ref());
+        serves.is_some_and(|serves| serves.smears)
+    }
+
+    /// The id of a new process.
+    pub fn next_process(&mut self) -> u32 {
+        self.process += self.rng.random_range(1..9);
+        self.process
     }
 
     /// What it tells those who ask it.

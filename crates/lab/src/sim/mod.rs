@@ -20,6 +20,7 @@ pub mod seed;
 pub mod server;
 mod serverconf;
 mod standin;
+mod syslog;
 mod traffic;
 pub mod wiring;
 

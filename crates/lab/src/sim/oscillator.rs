@@ -3,7 +3,7 @@
 
 use crate::world;
 use rand::RngExt;
-use rand_distr::StandardNormal;
+use rand_distr::{Poisson, StandardNormal};
 use rand_pcg::Pcg64;
 use std::f64::consts::{LN_2, TAU};
 
@@ -11,6 +11,8 @@ use std::f64::consts::{LN_2, TAU};
 const FACTOR: f64 = 8.0;
 /// The shortest of them, in seconds.
 const SHORTEST_S: f64 = 0.25;
+/// A timer tick, in seconds (`CONFIG_HZ=250`).
+const TICK_S: f64 = 0.004;
 /// How many: from a quarter of a second to six days.
 const STAGES: usize = 8;
 
@@ -28,6 +30,7 @@ pub struct Oscillator {
     relaxing: [f64; STAGES],
     /// Amplitude, angular frequency per second, and phase at 0.
     cycle: (f64, f64, f64),
+    lost_ticks_per_s: f64,
     /// Seconds since the start.
     at_s: f64,
     random: Pcg64,
@@ -51,6 +54,7 @@ impl Oscillator {
             flicker,
             relaxing,
             cycle,
+            lost_ticks_per_s: stated.lost_ticks_per_h / 3600.0,
             at_s: 0.0,
             random,
         }
@@ -88,6 +92,10 @@ impl Oscillator {
         }
         if self.flicker > 0.0 {
             gained += self.flicker_advance(dt);
+        }
+        // Poisson's mean must be above 0.
+        if let Ok(lost) = Poisson::new(self.lost_ticks_per_s * dt) {
+            gained -= TICK_S * self.random.sample(lost);
         }
         self.at_s += dt;
         gained
@@ -158,6 +166,14 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn lost_ticks_are_lost() {
+        let stated = world::Oscillator { lost_ticks_per_h: 900.0, ..Default::default() };
+        let lost_s = -phases(&stated, 60.0, 24 * 60)[1439];
+        // 21 600 ticks, give or take 147.
+        assert!((lost_s / TICK_S - 21_600.0).abs() < 600.0, "{lost_s}");
     }
 
     #[test]

@@ -10,6 +10,8 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+/// The log of what a host's daemon does not write itself.
+pub const SYSLOG: &str = "syslog";
 /// What may wait in memory before it is written.
 const MOST_HELD: usize = 1 << 22;
 
