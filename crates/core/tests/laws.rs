@@ -7,7 +7,8 @@ use ntpscope_core::diagnosis::{CLAIM, diagnose};
 use ntpscope_core::exchange::survey::Survey;
 use ntpscope_core::exchange::{Alignment, Exchange, Matcher, PointId, Tally};
 use ntpscope_core::model::{
-    Action, At, Counter, Daemon, Event, FilterRule, Flow, InputId, Origin, Peer, Place, Row, What,
+    self, Action, At, Counter, Daemon, Event, FilterRule, Flow, Happening, InputId, Message, Origin, Peer, Place, Row,
+    What,
 };
 use ntpscope_core::rules::loss::Polls;
 use ntpscope_core::rules::{Material, Summaries, Summary};
@@ -149,6 +150,10 @@ const SAID: &[Option<What<'static>>] = &[
     Some(What::Counter { association: "", name: Counter::AgeS, value: 10, over_s: None }),
     Some(What::Counter { association: "", name: Counter::AgeS, value: 90, over_s: None }),
     Some(What::Counter { association: "", name: Counter::BadFormat, value: 5, over_s: None }),
+    Some(What::Counter { association: "10.2.0.2", name: Counter::SourceSent, value: 60, over_s: None }),
+    Some(What::Counter { association: "10.2.0.2", name: Counter::SourceValid, value: 41, over_s: None }),
+    Some(What::Message(ASKED)),
+    Some(What::Message(KISSED)),
     Some(What::Directive { daemon: Daemon::Ntpd, keyword: "restrict", rest: "default ignore" }),
     Some(What::Variable { association: "", name: "hostname", value: "ntp1.example.net" }),
     Some(What::Address { interface: "eth0", address: ip(2, 3), prefix: 24 }),
@@ -162,12 +167,22 @@ const SAID: &[Option<What<'static>>] = &[
     Some(What::Rule(FilterRule { hook: "postrouting", text: "masquerade", action: MASQUERADE, packets: None })),
 ];
 
+const ASKED: Message<'_> =
+    Message { program: "ntpd", kind: Happening::Mobilised, source: "10.2.0.2", value: None, text: "8011 81 mobilize" };
+const KISSED: Message<'_> =
+    Message { program: "chronyd", kind: Happening::Kiss, source: "10.2.0.3", value: None, text: "Received KoD RATE" };
+
 /// A row of an input from 4 up.
 fn row([said, input, line]: [u8; 3]) -> Row<'static> {
     let origin = Origin { input: InputId(4 + u32::from(input % 5)), place: Place::Line(1 + u32::from(line)) };
     let source = of(line, &["10.2.0.2", "10.2.0.3"]);
     let peer = Peer { reach: Some(line), ..Peer::new(At::origin(origin), source) };
-    let at = At { host: of(line, &["", "ntp1", "ntp2"]), ..At::origin(origin) };
+    let time = Some(Time(i64::from(line) * 60 * SECOND));
+    let at = At { host: of(line, &["", "ntp1", "ntp2"]), time, ..At::origin(origin) };
+    if said == 0 {
+        let from = (Some(ip(2, 2)), Some(123));
+        return Row::Packet(model::Packet { source: from, mode: Some(4), lost: Some(2), ..model::Packet::new(at) });
+    }
     of(said, SAID).map_or(Row::Peer(peer), |what| Row::Event(Event { at, what }))
 }
 
@@ -202,7 +217,7 @@ fn scene() -> Scene {
 
 /// All that summaries can be asked, rule by rule; and every number in them, in an order that no table dictates.
 fn view(summaries: &Summaries) -> BTreeMap<&'static str, String> {
-    let Summaries { exchange, path, contrast, nat, loss, daemon, identity } = summaries;
+    let Summaries { exchange, path, contrast, nat, loss, account, daemon, identity } = summaries;
     let inputs: Vec<InputId> = (0..9).map(InputId).collect();
     let ways = [2, 3].into_iter().flat_map(|host| (0..4).map(move |p| (ip(2, host), PointId(p))));
     let contrasts: Vec<_> = ways.map(|(server, point)| contrast.contrasts(server, point)).collect();
@@ -219,6 +234,7 @@ fn view(summaries: &Summaries) -> BTreeMap<&'static str, String> {
         ("contrast", format!("{contrasts:?}")),
         ("nat", format!("{:?} {:?} {rules:?}", nat.seen().collect::<Vec<_>>(), nat.flows())),
         ("loss", format!("{captured:?} {reach:?}")),
+        ("account", format!("{account:?}")),
         ("daemon", format!("{daemon:?}")),
         ("identity", format!("{identity:?}")),
         ("every number", numbers.join("\n")),
@@ -305,7 +321,7 @@ proptest! {
             prop_assert!(found.undecided.iter().all(|(id, _)| id != cause), "{cause} is ruled out and undecided");
         }
         prop_assert!(found.answered.part <= found.answered.whole);
-        prop_assert!(!exchanges.is_empty() || found.diagnoses.is_empty());
+        prop_assert!(!exchanges.is_empty() || !rows.is_empty() || found.diagnoses.is_empty());
     }
 }
 

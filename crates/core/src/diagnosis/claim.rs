@@ -146,6 +146,10 @@ fn place(case: &Case, scene: &Scene) -> Place {
             Place::Device(host, ends(case.symptom.locus).map(names).or(Some(names((a, b)))))
         }
         Locus::Answered(Fate::Error(IcmpError::Prohibited, from)) => Place::Device(scene.name(from), None),
+        // Where no capture shows the place, a rule that would do it does.
+        Locus::Told | Locus::Beyond(..) if case.filter.as_ref().is_some_and(|host| scene.is_router(host)) => {
+            Place::Device(case.filter.clone().unwrap_or_default(), None)
+        }
         _ => Place::Server(scene.name(case.symptom.server), case.symptom.server),
     }
 }

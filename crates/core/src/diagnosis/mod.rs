@@ -8,7 +8,7 @@ use crate::causes::{self, Kind};
 use crate::rules::path::{Direction, Hop, Symptom};
 use crate::rules::{FindingId, Findings, Summaries};
 use crate::scene::Scene;
-use crate::signs::{Case, Examiner};
+use crate::signs::{Case, Examiner, told};
 use crate::stats::Share;
 use crate::time::Time;
 use claim::{claim, losses, merge, sufferers};
@@ -128,11 +128,14 @@ impl Place {
 pub fn diagnose(rules: &Summaries, scene: &mut Scene) -> Diagnosis {
     let routes = rules.path.routes(scene);
     scene.learn(rules, &routes);
+    let told = told::symptoms(rules, scene);
+    let answered_as_told = told::answered(rules, scene);
     let mut findings = Findings::default();
     let causes = causes::all();
     let mut out = Diagnosis::default();
     let mut examiner = Examiner { rules, routes: &routes, scene, findings: &mut findings };
-    let symptoms: Vec<_> = rules.path.symptoms(&routes, scene).into_iter().filter(is_significant).collect();
+    let captured = rules.path.symptoms(&routes, scene);
+    let symptoms: Vec<_> = captured.into_iter().chain(told).filter(is_significant).collect();
     let servers: BTreeSet<IpAddr> = symptoms.iter().map(|s| s.server).collect();
     let cases: Vec<Case> = symptoms.into_iter().filter_map(|symptom| examiner.examine(symptom)).collect();
     let hops: BTreeMap<IpAddr, Vec<(Hop, FindingId)>> = servers.into_iter().map(|s| (s, examiner.hops(s))).collect();
@@ -140,14 +143,19 @@ pub fn diagnose(rules: &Summaries, scene: &mut Scene) -> Diagnosis {
     let seen: Vec<Rewrite> = rewrites.tell(&cases);
     let mut verdicts = Verdicts::default();
     // What was lost while nothing further on was recording is put down to what is known to happen further on.
-    let (open, placed): (Vec<_>, Vec<_>) = cases.iter().partition(|case| case.locus == "beyond");
+    let (open, placed): (Vec<_>, Vec<_>) = cases.iter().partition(|case| is_open(case));
     for case in placed.into_iter().chain(open) {
         let known = |d: &&mut Claim| d.server == case.symptom.server && d.probability >= CLAIM;
-        if case.locus == "beyond"
+        if is_open(case)
             && let Some(fault) = out.diagnoses.iter_mut().find(known)
         {
             let cause = causes.iter().find(|c| c.id == fault.cause);
-            fault.affected.extend(sufferers(cause, case, rules, scene));
+            let sufferers = sufferers(cause, case, rules, scene);
+            if case.locus == "told" && !sufferers.is_empty() {
+                // Whoever keeps records of its own and was not captured is behind an address that was.
+                fault.affected.retain(|name| name.parse::<IpAddr>().is_err());
+            }
+            fault.affected.extend(sufferers);
             fault.explains.insert(case.found);
             continue;
         }
@@ -155,7 +163,7 @@ pub fn diagnose(rules: &Summaries, scene: &mut Scene) -> Diagnosis {
         for (cause, probability) in rank(&causes, case) {
             verdicts.take(case, cause, probability);
             // Where the place is unknown, only what is claimed is worth a word here; the rest is undecided.
-            let least = if case.locus == "beyond" { CLAIM } else { MENTION };
+            let least = if is_open(case) { CLAIM } else { MENTION };
             if cause.kind == Kind::Fault && probability >= least {
                 merge(&mut out.diagnoses, claim(cause, probability, case, rules, scene, &seen));
             }
@@ -170,10 +178,18 @@ pub fn diagnose(rules: &Summaries, scene: &mut Scene) -> Diagnosis {
     out.diagnoses.sort_by(|a, b| (a.kind as u8).cmp(&(b.kind as u8)).then(b.probability.total_cmp(&a.probability)));
     let known = rules.exchange.iter().filter(|(_, fate, _)| !matches!(fate.word(), "cut" | "symmetric"));
     out.answered = Share::of(rules.exchange.total("answered"), known.map(|(.., count)| count.n).sum());
+    if out.answered.whole == 0 {
+        out.answered = answered_as_told;
+    }
     out.symptoms = cases.len();
     out.unjudged = rules.exchange.total("cut");
     out.findings = findings;
     out
+}
+
+/// Whether it is not known where the requests of a case were lost.
+fn is_open(case: &Case) -> bool {
+    matches!(case.locus, "beyond" | "told")
 }
 
 fn is_significant(symptom: &Symptom) -> bool {

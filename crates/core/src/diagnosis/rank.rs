@@ -81,7 +81,7 @@ impl Verdicts {
     /// The symptom lies where this cause never does: shown by where the requests were last seen.
     pub(super) fn elsewhere(&mut self, case: &Case, cause: &Cause, hops: &[(Hop, FindingId)]) {
         self.count(case);
-        if case.locus == "beyond" {
+        if matches!(case.locus, "beyond" | "told") {
             return;
         }
         let mut by = BTreeSet::from([case.found]);

@@ -170,6 +170,12 @@ const PORTS: &[Suspect] = &[
     },
 ];
 
+/// The sets of source ports that some device or daemon is known to treat alike: the name that causes know each by, its
+/// words, and whether a port is in it.
+pub fn usual_ports() -> impl Iterator<Item = (&'static str, &'static str, fn(u16) -> bool)> {
+    PORTS.iter().map(|suspect| (suspect.name, suspect.words, suspect.holds))
+}
+
 /// An attribute with few values: how causes know it, how a report calls it, tshark's field, and its value.
 type Attribute = (&'static str, &'static str, &'static str, fn(&Attributes) -> i64);
 

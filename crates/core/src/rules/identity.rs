@@ -1,9 +1,9 @@
 //! Rule `identity`: what inputs say of the names and addresses of the hosts that wrote them.
 
 use super::{Material, Summary, keep_first};
-use crate::model::{Event, InputId, Origin, Row, What};
+use crate::model::{Event, InputId, Message, Origin, Row, What};
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Names and addresses kept of one input: a log host has hundreds, an attack has millions.
 const MOST: usize = 1 << 10;
@@ -22,6 +22,9 @@ const COMMON: &[&str] = &[
     "Switch",
 ];
 
+/// What ntpd logs of each interface that it uses, old and new.
+const LISTENS: [&str; 2] = ["Listen normally on", "Listening on interface"];
+
 /// Names or addresses by input, each with where it is first said.
 type Said<K> = BTreeMap<InputId, BTreeMap<K, Origin>>;
 
@@ -32,7 +35,7 @@ pub struct Names {
     lines: Said<String>,
     /// Names that a host gives to itself (`uname -a`, `hostnamectl`).
     own: Said<String>,
-    /// Addresses of a host's interfaces (`ip addr`).
+    /// Addresses of a host's interfaces (`ip addr`, or as ntpd logs where it listens).
     addresses: Said<IpAddr>,
 }
 
@@ -69,10 +72,14 @@ impl Summary for Names {
             {
                 note(&mut self.own, value.to_owned(), at.origin);
             }
-            Row::Event(Event { what: What::Address { address, .. }, .. })
-                if !address.is_loopback() && !is_link_local(address) =>
+            Row::Event(Event { what: What::Address { address, .. }, .. }) => self.address(address, at.origin),
+            Row::Event(Event { what: What::Message(Message { source, text, .. }), .. })
+                if LISTENS.iter().any(|words| text.contains(words)) =>
             {
-                note(&mut self.addresses, address, at.origin);
+                // `192.0.2.5:123`, `[2001:db8::5]:123`, `192.0.2.5#123`, or the address alone.
+                let address = source.split('#').next().unwrap_or(source);
+                let parsed = address.parse::<SocketAddr>().map(|socket| socket.ip()).or_else(|_| address.parse());
+                parsed.into_iter().for_each(|address| self.address(address, at.origin));
             }
             _ => {}
         }
@@ -94,6 +101,12 @@ fn is_link_local(address: IpAddr) -> bool {
 }
 
 impl Names {
+    fn address(&mut self, address: IpAddr, origin: Origin) {
+        if !address.is_loopback() && !address.is_unspecified() && !address.is_multicast() && !is_link_local(address) {
+            note(&mut self.addresses, address, origin);
+        }
+    }
+
     /// The hosts that the lines of an input name.
     pub fn lines(&self, input: InputId) -> impl Iterator<Item = (&str, Origin)> {
         self.lines.get(&input).into_iter().flatten().map(|(name, origin)| (name.as_str(), *origin))

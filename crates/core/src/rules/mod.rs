@@ -1,5 +1,6 @@
 //! Rules: what is measured. Each folds rows into a summary, merges summaries, and judges one into findings.
 
+pub mod account;
 pub mod contrast;
 pub mod daemon;
 pub mod exchange;
@@ -56,6 +57,8 @@ pub struct Summaries {
     pub nat: nat::Mappings,
     /// How many each source left unanswered, by every witness.
     pub loss: loss::Losses,
+    /// What clients' own records say of their polls.
+    pub account: account::Accounts,
     /// What the daemons say of themselves.
     pub daemon: daemon::Daemons,
     /// What hosts are called.
@@ -69,6 +72,7 @@ impl Summary for Summaries {
         self.contrast.fold(material);
         self.nat.fold(material);
         self.loss.fold(material);
+        self.account.fold(material);
         self.daemon.fold(material);
         self.identity.fold(material);
     }
@@ -79,6 +83,7 @@ impl Summary for Summaries {
         self.contrast.merge(later.contrast);
         self.nat.merge(later.nat);
         self.loss.merge(later.loss);
+        self.account.merge(later.account);
         self.daemon.merge(later.daemon);
         self.identity.merge(later.identity);
     }

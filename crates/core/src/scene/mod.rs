@@ -192,7 +192,9 @@ impl Scene {
         self.addresses.entry(address).or_insert(Claim { host, why, origin });
     }
 
-    fn host_of_input(&self, input: InputId) -> Option<String> {
+    /// The host that an input belongs to.
+    #[must_use]
+    pub fn host_of_input(&self, input: InputId) -> Option<String> {
         self.inputs.get(input.0 as usize)?.host.clone()
     }
 
@@ -242,6 +244,17 @@ impl Scene {
         }
     }
 
+    /// An address of a host: one that is known, or else one that stands for it (in 0.0.0.0/8, which no packet has).
+    pub fn address_of(&mut self, host: &str) -> IpAddr {
+        if let Some((address, _)) = self.addresses.iter().find(|(_, claim)| claim.host == host) {
+            return *address;
+        }
+        let taken = self.addresses.keys().filter(|address| is_stand_in(**address)).count() as u32;
+        let address = IpAddr::from(std::net::Ipv4Addr::from_bits(taken + 1));
+        self.claim(address, host.to_owned(), "no address of it is known".into(), None);
+        address
+    }
+
     /// What a report calls the owner of an address: its host, else the address itself.
     #[must_use]
     pub fn name(&self, address: IpAddr) -> String {
@@ -252,6 +265,7 @@ impl Scene {
     #[must_use]
     pub fn full_name(&self, address: IpAddr) -> String {
         match self.addresses.get(&address) {
+            Some(claim) if is_stand_in(address) => claim.host.clone(),
             Some(claim) => format!("{} ({address})", claim.host),
             None => address.to_string(),
         }
@@ -259,7 +273,8 @@ impl Scene {
 
     /// Which address belongs to whom, and why.
     pub fn claims(&self) -> impl Iterator<Item = (IpAddr, &Claim)> {
-        self.addresses.iter().map(|(address, claim)| (*address, claim))
+        let real = self.addresses.iter().filter(|(address, _)| !is_stand_in(**address));
+        real.map(|(address, claim)| (*address, claim))
     }
 
     /// The inputs that belong to a host.
@@ -273,6 +288,11 @@ impl Scene {
     #[must_use]
     pub fn is_router(&self, host: &str) -> bool {
         self.routers.contains(host)
+    }
+
+    /// All routers that are known.
+    pub fn routers(&self) -> impl Iterator<Item = &str> {
+        self.routers.iter().map(String::as_str)
     }
 
     /// Whether a host runs a daemon that says what it counts.
@@ -296,6 +316,11 @@ impl Scene {
             Place::Frame(frame) => format!("{} frame {frame}", self.input_name(origin.input)),
         }
     }
+}
+
+/// Whether an address stands for a host of which none is known.
+fn is_stand_in(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V4(address) if address.octets()[0] == 0)
 }
 
 #[cfg(test)]

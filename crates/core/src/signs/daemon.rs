@@ -46,12 +46,17 @@ impl Examiner<'_> {
         }
         self.presence(case, &inputs);
         let Some((span, lost, answered)) = self.traffic(case) else { return };
-        // What captures let expect in the time between the two looks.
+        let (rate, arrived) = if case.symptom.told.is_empty() {
+            ("at the captured rate", "arrived")
+        } else {
+            ("at the rate that clients tell of", "were sent")
+        };
+        // What captures or clients let expect in the time between the two looks.
         let received = self.rules.daemon.growth(&inputs, Counter::Received);
-        let expected = |n: u64, over_s: Option<u64>| match (over_s, received) {
-            (Some(over_s), _) => n as f64 * over_s as f64 / span.max(1.0),
-            (None, Some(received)) => n as f64 * received.by as f64 / ((lost + answered).max(1) as f64),
-            (None, None) => n as f64,
+        let expected = |n: f64, over_s: Option<u64>| match (over_s, received) {
+            (Some(over_s), _) => n * over_s as f64 / span.max(1.0),
+            (None, Some(received)) => n * received.by as f64 / (lost + answered).max(1.0),
+            (None, None) => n,
         };
         let within = |over_s: Option<u64>| over_s.map_or("between two looks".into(), |s| format!("within {s} s"));
         for (counter, sign, words) in [
@@ -61,14 +66,14 @@ impl Examiner<'_> {
         ] {
             let Some(growth) = self.rules.daemon.growth(&inputs, counter) else { continue };
             // What is answered with a kiss is limited as well.
-            let limited = lost + if counter == Counter::Limited { self.kissed(case.symptom.server) } else { 0 };
+            let limited = lost + if counter == Counter::Limited { self.kissed(case.symptom.server) } else { 0.0 };
             let expect = expected(limited, growth.over_s);
             let (earlier, later) = growth.looks;
             let id = self.findings.add(Finding {
                 rule: "daemon",
                 subject: self.scene.name(case.symptom.server),
                 statement: format!(
-                    "{name} counted {} packets as \"{words}\" {}; at the captured rate {expect:.0} requests were lost or refused in that time",
+                    "{name} counted {} packets as \"{words}\" {}; {rate} {expect:.0} requests were lost or refused in that time",
                     growth.by,
                     within(growth.over_s)
                 ),
@@ -88,7 +93,7 @@ impl Examiner<'_> {
                 rule: "daemon",
                 subject: self.scene.name(case.symptom.server),
                 statement: format!(
-                    "{name} received {} packets {}; at the captured rate {all:.0} requests arrived in that time, {good:.0} of them were answered",
+                    "{name} received {} packets {}; {rate} {all:.0} requests {arrived} in that time, {good:.0} of them were answered",
                     growth.by,
                     within(growth.over_s)
                 ),
@@ -105,9 +110,9 @@ impl Examiner<'_> {
     }
 
     /// Requests that a server answered with a refusal.
-    fn kissed(&self, server: IpAddr) -> u64 {
+    fn kissed(&self, server: IpAddr) -> f64 {
         let kisses = self.rules.exchange.iter().filter(|(s, fate, _)| *s == server && matches!(fate, Fate::Kiss(_)));
-        kisses.map(|(.., count)| count.n).sum()
+        kisses.map(|(.., count)| count.n as f64).sum()
     }
 
     /// Whether a daemon runs there at all, and (chronyd) whether it serves anybody.
@@ -139,8 +144,11 @@ impl Examiner<'_> {
         }
     }
 
-    /// Seconds of capture, and requests to the server that were lost and answered in it.
-    fn traffic(&self, case: &Case) -> Option<(f64, u64, u64)> {
+    /// Seconds, and requests to the server that were lost and answered in them.
+    fn traffic(&self, case: &Case) -> Option<(f64, f64, f64)> {
+        if !case.symptom.told.is_empty() {
+            return told_traffic(case);
+        }
         let (mut lost, mut answered, mut from, mut to) = (0, 0, None, None);
         for (_, fate, count) in self.rules.exchange.iter().filter(|(s, ..)| *s == case.symptom.server) {
             match fate {
@@ -153,14 +161,17 @@ impl Examiner<'_> {
         }
         // Where it is known which of them arrived, only those can have been counted.
         let arrived = if case.locus == "server" { case.symptom.total().n } else { lost };
-        Some((to?.since_s(from?), arrived, answered))
+        Some((to?.since_s(from?), arrived as f64, answered as f64))
     }
 
     /// Rules of packet filters that drop by source port.
     pub(super) fn filters(&mut self, case: &mut Case) {
         let mut hosts: Vec<String> = vec![self.scene.name(case.symptom.server)];
-        if let Some((from, _)) = ends(case.symptom.locus) {
-            hosts.extend(self.scene.host_of_point(from).map(str::to_owned));
+        match ends(case.symptom.locus) {
+            Some((from, _)) => hosts.extend(self.scene.host_of_point(from).map(str::to_owned)),
+            // Where the place is not known, it may be any router.
+            None if matches!(case.locus, "told" | "beyond") => hosts.extend(self.scene.routers().map(str::to_owned)),
+            None => {}
         }
         for host in hosts {
             let inputs = self.scene.inputs_of(&host);
@@ -176,8 +187,20 @@ impl Examiner<'_> {
                 recipe: Some("nft list ruleset".into()),
             });
             case.hold("port-rule", true, id);
+            case.filter.get_or_insert(host);
         }
     }
+}
+
+/// What clients tell of a server, in each second: from the seconds between their polls, which all must tell.
+fn told_traffic(case: &Case) -> Option<(f64, f64, f64)> {
+    let (mut lost, mut answered) = (0.0, 0.0);
+    for polled in case.symptom.told.values() {
+        let per_s = 1.0 / polled.poll_s.filter(|poll_s| *poll_s > 0.0)?;
+        lost += polled.lost.value() * per_s;
+        answered += (1.0 - polled.lost.value()) * per_s;
+    }
+    Some((1.0, lost, answered))
 }
 
 /// Whether a packet filter's rule asks for the source port: `udp sport != 123` (nft), `--sport 123` or

@@ -5,6 +5,7 @@
 
 mod daemon;
 mod path;
+pub mod told;
 
 use crate::exchange::{Fate, PointId};
 use crate::model::InputId;
@@ -19,8 +20,19 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// The places of a symptom, as causes name them under `explains`.
-pub const LOCI: &[&str] =
-    &["server", "segment", "device", "beyond", "kiss", "elsewhere", "misdirected", "unsynchronised", "late", "error"];
+pub const LOCI: &[&str] = &[
+    "server",
+    "segment",
+    "device",
+    "beyond",
+    "told",
+    "kiss",
+    "elsewhere",
+    "misdirected",
+    "unsynchronised",
+    "late",
+    "error",
+];
 
 /// The signs that causes may name, and what each means.
 pub const SIGNS: &[(&str, &str)] = &[
@@ -46,6 +58,11 @@ pub const SIGNS: &[(&str, &str)] = &[
     ("limit-configured", "the server's configuration limits rates"),
     ("ignore-configured", "the server's configuration ignores some addresses"),
     ("port-rule", "a packet filter's listing has a rule that drops by source port"),
+    (
+        "tracked-below-123",
+        "a NAT's table shows mappings below port 123 that never had a reply, and only others that had one",
+    ),
+    ("tracked-a-port", "some set of source ports separates a NAT's mappings without a reply from those with one"),
     ("port-unreachable", "the server's host says that nothing listens (ICMP port unreachable)"),
     ("prohibited", "a device says that a filter of its own forbids it (ICMP administratively prohibited)"),
     ("confounded", "each client is served always or never: what separates may be the client and not the set"),
@@ -85,6 +102,8 @@ pub struct Case {
     pub version: Option<(Version, FindingId)>,
     /// A source port that fails, where ports separate.
     pub bad_port: Option<u16>,
+    /// The host whose packet filter has a rule that may do this.
+    pub filter: Option<String>,
 }
 
 /// What all the examining needs.
@@ -98,11 +117,12 @@ pub(crate) struct Examiner<'a> {
 impl Examiner<'_> {
     /// Measures all that concerns one symptom.
     pub(crate) fn examine(&mut self, symptom: Symptom) -> Option<Case> {
-        let found = self.symptom(&symptom)?;
+        let found = if symptom.told.is_empty() { self.symptom(&symptom) } else { self.told(&symptom) }?;
         let at = last_point(symptom.locus);
         let contrasts = at.map(|at| self.rules.contrast.contrasts(symptom.server, at)).unwrap_or_default();
         let locus = locus_name(symptom.locus);
-        let mut case = Case { locus, symptom, contrasts, signs: Vec::new(), found, version: None, bad_port: None };
+        let mut case =
+            Case { locus, symptom, contrasts, signs: Vec::new(), found, version: None, bad_port: None, filter: None };
         match case.symptom.locus {
             Locus::Segment(..) => case.hold("lost-between-hosts", true, found),
             Locus::Device(..) => case.hold("lost-in-device", true, found),
@@ -128,6 +148,9 @@ impl Examiner<'_> {
         self.outage(&mut case);
         if let Some(at) = at {
             self.contrast(&mut case, at);
+        }
+        if matches!(case.locus, "told" | "beyond") {
+            self.tracked(&mut case);
         }
         self.daemon(&mut case);
         self.filters(&mut case);
@@ -172,14 +195,23 @@ impl Examiner<'_> {
             }
             all += if matches!(fate, Fate::Cut | Fate::Symmetric) { 0 } else { count.n };
         }
+        if let Locus::Answered(Fate::Kiss(code)) = case.symptom.locus
+            && !case.symptom.told.is_empty()
+        {
+            case.hold(if &code == b"RATE" { "kiss-rate" } else { "kiss-deny" }, true, case.found);
+        }
+        for polled in case.symptom.told.values() {
+            all += polled.lost.whole;
+            answered += polled.lost.whole - polled.lost.part;
+        }
         // One client from one port that gets no answer says nothing of the others.
-        let askers: BTreeSet<IpAddr> =
-            self.rules.loss.captured().filter(|((s, _), _)| *s == server).map(|((_, c), _)| c).collect();
+        let captured = self.rules.loss.captured().filter(|((s, _), _)| *s == server).map(|((_, c), _)| c);
+        let askers: BTreeSet<IpAddr> = captured.chain(case.symptom.told.keys().copied()).collect();
         let ports = case.contrasts.ports.len();
         if all >= 5 && (answered > 0 || askers.len() > 1 || ports > 1) {
             // A server that has died answers nobody from then on.
             let since = case.symptom.total();
-            let died = since.n >= 5 && since.first.map(|(time, _)| time) > last;
+            let died = since.n >= 5 && since.first.is_some_and(|(time, _)| Some(time) > last);
             case.hold("nobody-answered", answered == 0 || died, case.found);
         }
     }
@@ -321,7 +353,7 @@ pub fn last_point(locus: Locus) -> Option<PointId> {
         Locus::Server(at) | Locus::Beyond(at, _) => Some(at),
         Locus::Segment(from, _, Direction::ToServer) | Locus::Device(from, _, Direction::ToServer) => Some(from),
         Locus::Segment(_, to, Direction::ToClient) | Locus::Device(_, to, Direction::ToClient) => Some(to),
-        Locus::Answered(_) | Locus::Late(_) => None,
+        Locus::Answered(_) | Locus::Late(_) | Locus::Told => None,
     }
 }
 
@@ -341,6 +373,7 @@ fn locus_name(locus: Locus) -> &'static str {
         Locus::Device(..) => "device",
         Locus::Beyond(..) => "beyond",
         Locus::Late(_) => "late",
+        Locus::Told => "told",
         Locus::Answered(fate) => match fate {
             Fate::Kiss(_) => "kiss",
             Fate::Elsewhere(_) => "elsewhere",

@@ -42,6 +42,7 @@ impl Examiner<'_> {
             Locus::Late(None) => {
                 (format!("replies of {server} came later than {LATE_S} s"), scene.name(symptom.server))
             }
+            Locus::Told => return None,
             Locus::Answered(fate) => {
                 (format!("requests to {server} {}", answered_words(fate)), scene.name(symptom.server))
             }

@@ -2,6 +2,7 @@
 
 use super::{Routes, Trace, Traces};
 use crate::exchange::{Fate, PointId, Points};
+use crate::rules::account::Polled;
 use crate::rules::exchange::Count;
 use crate::scene::Scene;
 use std::collections::BTreeMap;
@@ -32,6 +33,8 @@ pub enum Locus {
     Late(Option<(PointId, PointId)>),
     /// An answer comes, but not the one that was asked for.
     Answered(Fate),
+    /// The client's own records say so; no capture shows where.
+    Told,
 }
 
 /// Requests to one server that came to grief at one place.
@@ -45,9 +48,17 @@ pub struct Symptom {
     pub lost: BTreeMap<IpAddr, Count>,
     /// Requests that came this far, lost or not.
     pub reached: BTreeMap<IpAddr, u64>,
+    /// What the clients' own records say, where no capture shows their requests.
+    pub told: BTreeMap<IpAddr, Polled>,
 }
 
 impl Symptom {
+    /// Of nobody yet.
+    #[must_use]
+    pub fn new(server: IpAddr, locus: Locus) -> Symptom {
+        Symptom { server, locus, lost: BTreeMap::new(), reached: BTreeMap::new(), told: BTreeMap::new() }
+    }
+
     /// All that were lost here, as one count.
     #[must_use]
     pub fn total(&self) -> Count {
@@ -71,7 +82,7 @@ impl Traces {
         let traces: Vec<_> = self.iter().map(|(trace, count)| (trace, count, trace.locus(routes, scene))).collect();
         for (trace, count, locus) in &traces {
             let Some(locus) = *locus else { continue };
-            let empty = || Symptom { server: trace.server, locus, lost: BTreeMap::new(), reached: BTreeMap::new() };
+            let empty = || Symptom::new(trace.server, locus);
             let symptom = symptoms.entry((trace.server, locus)).or_insert_with(empty);
             symptom.lost.entry(trace.client).or_default().add(*count);
         }
@@ -189,7 +200,7 @@ impl Trace {
                 self.replies.contains(from) && self.replies.contains(to)
             }
             Locus::Beyond(at, Direction::ToClient) => self.replies.contains(at),
-            Locus::Answered(_) | Locus::Late(_) => true,
+            Locus::Answered(_) | Locus::Late(_) | Locus::Told => true,
         }
     }
 }
