@@ -318,7 +318,7 @@ proptest! {
             prop_assert!(!by.is_empty() && by.iter().all(known), "{cause} is ruled out by {by:?}");
             let claimed = found.diagnoses.iter().find(|d| d.cause == *cause && d.probability >= CLAIM);
             prop_assert!(claimed.is_none(), "{cause} is ruled out, and claimed: {claimed:?}");
-            prop_assert!(found.undecided.iter().all(|(id, _)| id != cause), "{cause} is ruled out and undecided");
+            prop_assert!(found.undecided.iter().all(|undecided| undecided.cause != *cause), "{cause} is ruled out and undecided");
         }
         prop_assert!(found.answered.part <= found.answered.whole);
         prop_assert!(!exchanges.is_empty() || !rows.is_empty() || found.diagnoses.is_empty());

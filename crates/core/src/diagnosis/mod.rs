@@ -1,6 +1,7 @@
 //! From findings to causes: what explains the symptoms, how probably, what is ruled out, what stays open.
 
 mod claim;
+mod decide;
 mod rank;
 mod rewrite;
 
@@ -12,6 +13,7 @@ use crate::signs::{Case, Examiner, told};
 use crate::stats::Share;
 use crate::time::Time;
 use claim::{claim, losses, merge, sufferers};
+pub use decide::Advice;
 use rank::{Verdicts, rank};
 use rewrite::{Rewrite, Rewrites, risks};
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,14 +57,27 @@ pub struct Diagnosis {
     pub findings: Findings,
     /// Causes that could not have survived what was measured: which, of which server's requests, and by what.
     pub ruled_out: Vec<(String, Vec<FindingId>)>,
-    /// Causes that the evidence can neither claim nor rule out, with what would decide.
-    pub undecided: Vec<(String, String)>,
+    /// Causes that the evidence can neither claim nor rule out.
+    pub undecided: Vec<Undecided>,
+    /// What would decide the open cases best, the most first.
+    pub advice: Vec<Advice>,
     /// Places where requests come to grief more than by chance, claimed or not.
     pub symptoms: usize,
     /// Requests seen, and those answered well, of those whose fate is known.
     pub answered: Share,
     /// Requests whose fate the recording does not show: it ended too soon after them.
     pub unjudged: u64,
+}
+
+/// A cause that may be, and may not.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Undecided {
+    /// Its id.
+    pub cause: String,
+    /// Its probability, where it is most probable.
+    pub probability: f64,
+    /// What would show it.
+    pub needs: String,
 }
 
 /// One cause at one place.
@@ -160,7 +175,11 @@ pub fn diagnose(rules: &Summaries, scene: &mut Scene) -> Diagnosis {
             continue;
         }
         let near_hops = hops.get(&case.symptom.server).map_or(&[][..], Vec::as_slice);
-        for (cause, probability) in rank(&causes, case) {
+        let ranked = rank(&causes, case);
+        if ranked.first().is_none_or(|(_, probability)| *probability < CLAIM) {
+            out.advice.extend(decide::best(case, &ranked, scene));
+        }
+        for (cause, probability) in ranked {
             verdicts.take(case, cause, probability);
             // Where the place is unknown, only what is claimed is worth a word here; the rest is undecided.
             let least = if is_open(case) { CLAIM } else { MENTION };
@@ -173,6 +192,7 @@ pub fn diagnose(rules: &Summaries, scene: &mut Scene) -> Diagnosis {
         }
     }
     verdicts.finish(&mut out, &causes);
+    out.advice.sort_by(|a, b| b.bits.total_cmp(&a.bits));
     risks(&mut out, &causes, rules, scene, &seen, &mut findings);
     losses(rules, scene, &mut findings, &mut out);
     out.diagnoses.sort_by(|a, b| (a.kind as u8).cmp(&(b.kind as u8)).then(b.probability.total_cmp(&a.probability)));

@@ -1,6 +1,6 @@
 //! How causes compete for a symptom, and what becomes of those that lose.
 
-use super::{CLAIM, Diagnosis};
+use super::{CLAIM, Diagnosis, Undecided};
 use crate::causes::{self, Cause, DECISIVE};
 use crate::rules::FindingId;
 use crate::rules::path::Hop;
@@ -9,6 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What stays for what nobody has thought of, however much speaks for a cause.
 const DOUBT: f64 = 0.01;
+
+/// What is less probable is not told as undecided.
+const LEAST: f64 = 0.01;
 
 /// The causes that can explain a case, with their probabilities: they compete with each other and with the unknown.
 pub(super) fn rank<'a>(causes: &'a [Cause], case: &Case) -> Vec<(&'a Cause, f64)> {
@@ -112,12 +115,16 @@ impl Verdicts {
                 Some((times, by)) if *times == self.cases => {
                     ruled_out.push((cause.id.clone(), by.iter().copied().collect()));
                 }
-                _ if self.best.get(&cause.id).is_some_and(|p| *p >= 0.02) && !cause.needs.is_empty() => {
-                    undecided.push((cause.id.clone(), cause.needs.clone()));
+                _ => {
+                    let probability = self.best.get(&cause.id).copied().unwrap_or_default();
+                    if probability >= LEAST {
+                        let (cause, needs) = (cause.id.clone(), cause.needs.clone());
+                        undecided.push(Undecided { cause, probability, needs });
+                    }
                 }
-                _ => {}
             }
         }
+        undecided.sort_by(|a, b| b.probability.total_cmp(&a.probability));
         out.ruled_out = ruled_out;
         out.undecided = undecided;
     }

@@ -19,7 +19,13 @@ pub fn report(diagnosis: &Diagnosis, coverage: Coverage<'_>) -> Value {
         "diagnoses": diagnosis.diagnoses.iter().map(claim).collect::<Vec<_>>(),
         "findings": diagnosis.findings.iter().map(|(id, f)| finding(id, f, scene)).collect::<Vec<_>>(),
         "ruled_out": diagnosis.ruled_out.iter().map(|(cause, by)| json!({ "cause": cause, "by": ids(by) })).collect::<Vec<_>>(),
-        "undecided": diagnosis.undecided.iter().map(|(cause, needs)| json!({ "cause": cause, "needs": needs })).collect::<Vec<_>>(),
+        "undecided": diagnosis.undecided.iter().map(|undecided| json!({
+            "cause": undecided.cause, "probability": rounded(undecided.probability), "needs": undecided.needs,
+        })).collect::<Vec<_>>(),
+        "advice": diagnosis.advice.iter().map(|advice| json!({
+            "server": advice.server, "host": advice.host, "command": advice.command,
+            "bits": rounded(advice.bits), "open_bits": rounded(advice.open_bits),
+        })).collect::<Vec<_>>(),
         "coverage": {
             "requests": share(diagnosis.answered),
             "requests_unjudged": diagnosis.unjudged,
@@ -47,11 +53,16 @@ pub fn report(diagnosis: &Diagnosis, coverage: Coverage<'_>) -> Value {
     })
 }
 
+/// To four decimals: more would pretend to be known.
+fn rounded(number: f64) -> f64 {
+    (number * 1e4).round() / 1e4
+}
+
 fn claim(claim: &Claim) -> Value {
     json!({
         "cause": claim.cause,
         "kind": claim.kind,
-        "probability": (claim.probability * 1e4).round() / 1e4,
+        "probability": rounded(claim.probability),
         "title": claim.title,
         "where": place(&claim.place),
         "provoked_by": claim.provoked_by.as_ref().map(|host| json!({ "kind": "device", "host": host })),

@@ -2,11 +2,14 @@
 
 use super::{Coverage, wrapped};
 use crate::causes::Kind;
-use crate::diagnosis::{CLAIM, Claim, Diagnosis, Place};
+use crate::diagnosis::{Advice, CLAIM, Claim, Diagnosis, Place, Undecided};
 use crate::rules::path::Direction;
 use crate::rules::{Finding, FindingId, Measure};
 use std::collections::BTreeSet;
 use std::fmt::Write;
+
+/// Pieces of evidence that are asked for, at the most.
+const MOST_ADVICE: usize = 3;
 
 /// A clock this far from the others is worth a line.
 const CLOCK_S: f64 = 0.01;
@@ -42,8 +45,15 @@ pub fn report(diagnosis: &Diagnosis, coverage: Coverage<'_>) -> String {
     }
     if !diagnosis.undecided.is_empty() {
         page.text(0, "UNDECIDED");
-        for (cause, needs) in &diagnosis.undecided {
-            page.item(cause, &format!("needs {needs}"));
+        for Advice { host, command, bits, open_bits, .. } in diagnosis.advice.iter().take(MOST_ADVICE) {
+            page.labelled(
+                "best",
+                11,
+                &format!("on {host}: {command} ({bits:.1} of {open_bits:.1} bits that are open)"),
+            );
+        }
+        for Undecided { cause, probability, needs } in &diagnosis.undecided {
+            page.item(cause, &format!("{probability:.2}, needs {needs}"));
         }
         page.gap();
     }
