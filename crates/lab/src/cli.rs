@@ -1,7 +1,7 @@
 //! The command line, and nothing else.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use ntpscope_lab::{new, score};
+use ntpscope_lab::{degrade, new, score};
 use std::path::PathBuf;
 
 /// Makes evidence with a known truth, and sees what ntpscope says of it.
@@ -22,6 +22,8 @@ pub enum Verb {
     ///
     /// The exit status is 1 where a world fails that is not known to be missed, or one that is passes.
     Score(score::Args),
+    /// Take evidence away, piece by piece and in pairs, and see that no answer becomes wrong
+    Degrade(degrade::Args),
     /// Begin a world for a cause
     New(new::Args),
 }

@@ -6,7 +6,7 @@ mod cli;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use cli::{Cli, Engine, Run, Verb};
-use ntpscope_lab::{new, score, sim, world::World};
+use ntpscope_lab::{degrade, new, score, sim, world::World};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -19,6 +19,7 @@ fn main() -> ExitCode {
         Verb::Score(args) => {
             score::run(&args, &|world, name, seed, out| sim::play(world, name, seed, sim::daemon, out))
         }
+        Verb::Degrade(args) => degrade::run(&args),
         Verb::New(args) => new::run(&args),
     };
     match done {
