@@ -1,4 +1,4 @@
-use super::super::{play, standin};
+use super::super::play;
 use super::*;
 use crate::world::World;
 use ntpscope_core::wire::ntp::Header;
@@ -37,7 +37,7 @@ impl Drop for Folder {
 fn played(name: &str, text: &str, seed: u64) -> Folder {
     let folder = Folder::new(name);
     let world = World::read(text).unwrap_or_else(|error| panic!("{name}: {error}"));
-    play(&world, name, seed, standin::daemon, &folder.0).unwrap_or_else(|error| panic!("{name}: {error:#}"));
+    play(&world, name, seed, &folder.0).unwrap_or_else(|error| panic!("{name}: {error:#}"));
     folder
 }
 
@@ -138,7 +138,7 @@ fn the_same_seed_gives_the_same_bytes() {
     assert_eq!(a.read("truth.json").replace("seed-a", ""), b.read("truth.json").replace("seed-b", ""));
     // A folder that has something in it is not written into.
     let world = World::read(&noisy).expect("a world");
-    assert!(play(&world, "again", 1, standin::daemon, &a.0).is_err());
+    assert!(play(&world, "again", 1, &a.0).is_err());
 }
 
 #[test]
