@@ -16,9 +16,7 @@ const TROUBLE: u8 = 2;
 fn main() -> ExitCode {
     let done = match Cli::parse().verb {
         Verb::Run(run) => play(&run).map(|()| ExitCode::SUCCESS),
-        Verb::Score(args) => {
-            score::run(&args, &sim::play)
-        }
+        Verb::Score(args) => score::run(&args, &sim::play),
         Verb::New(args) => new::run(&args),
     };
     match done {

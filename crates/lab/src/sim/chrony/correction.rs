@@ -46,7 +46,8 @@ impl Correction {
             return;
         }
         let size = self.left_s.abs();
-        self.lasts_s = if size > 0.0 { (rate / size).clamp(SHORTEST_S, LONGEST_S).max(size / FASTEST) } else { SHORTEST_S };
+        self.lasts_s =
+            if size > 0.0 { (rate / size).clamp(SHORTEST_S, LONGEST_S).max(size / FASTEST) } else { SHORTEST_S };
         acts.push(Act::Frequency(-frequency_ppm));
         acts.push(Act::Slew { by_s: self.left_s, rate_ppm: size / self.lasts_s * 1e6 });
     }

@@ -80,8 +80,8 @@ impl Shown {
     }
 
     fn played(played: &Played) -> Shown {
-        let [tracking, measurements, statistics] =
-            ["tracking.log", "measurements.log", "statistics.log"].map(|file| rows(played.lines(file).iter().map(String::as_str)));
+        let [tracking, measurements, statistics] = ["tracking.log", "measurements.log", "statistics.log"]
+            .map(|file| rows(played.lines(file).iter().map(String::as_str)));
         Shown::of(&tracking, &measurements, &statistics)
     }
 
@@ -189,7 +189,11 @@ fn only_the_first_updates_step() {
 #[test]
 fn kisses_are_obeyed() {
     let played = play(&Scene { kiss: Some(*b"RATE"), ..scene(12.0, (6, 10), 24.0, 1) });
-    assert!(played.count("chronyd.log", "Received KoD RATE from 192.168.123.1") > 5 && played.sent < 200, "{}", played.sent);
+    assert!(
+        played.count("chronyd.log", "Received KoD RATE from 192.168.123.1") > 5 && played.sent < 200,
+        "{}",
+        played.sent
+    );
     assert!(played.status.contains("NTP tests       : 111 101 0000") && played.status.contains("^? 192.168.123.1"));
     assert_eq!(played.count("tracking.log", "192.168"), 0);
 }
@@ -199,5 +203,9 @@ fn kisses_are_obeyed() {
 fn silence_is_polled_seldom() {
     let played = play(&Scene { loss: 1.0, ..scene(12.0, (6, 10), 24.0, 1) });
     assert!((200..420).contains(&played.sent), "{}", played.sent);
-    assert!(played.status.contains("^? 192.168.123.1                 0  10     0     -     +0ns[   +0ns]"), "{}", played.status);
+    assert!(
+        played.status.contains("^? 192.168.123.1                 0  10     0     -     +0ns[   +0ns]"),
+        "{}",
+        played.status
+    );
 }

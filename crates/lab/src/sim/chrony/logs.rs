@@ -45,13 +45,8 @@ impl Chronyd {
         let source = &self.sources[index];
         let Some(answer) = &source.answer else { return };
         let packet = &answer.packet;
-        let values = [
-            answer.offset_s,
-            answer.delay_s,
-            answer.dispersion_s,
-            packet.root_delay_s,
-            packet.root_dispersion_s,
-        ];
+        let values =
+            [answer.offset_s, answer.delay_s, answer.dispersion_s, packet.root_delay_s, packet.root_dispersion_s];
         let row = format!(
             "{:<15} {} {:2} {}  {:2} {:2} {:4.2} {} {:08X} {}B K K",
             source.said.server.to_string(),
@@ -90,13 +85,8 @@ impl Chronyd {
     pub(super) fn log_tracking(&mut self, call: &mut Call<'_>, row: &Row) {
         let reference = &self.reference;
         let address = reference.address.map_or_else(|| "0.0.0.0".to_owned(), |address| address.to_string());
-        let values = [
-            row.offset_sd_s,
-            row.left_s,
-            reference.root_delay_s,
-            reference.dispersion_s(call.now_s),
-            row.error_s,
-        ];
+        let values =
+            [row.offset_sd_s, row.left_s, reference.root_delay_s, reference.dispersion_s(call.now_s), row.error_s];
         let text = format!(
             "{address:<15} {:2} {:10.3} {:10.3} {} {} {:2} {}",
             reference.stratum,

@@ -118,8 +118,7 @@ impl Chronyd {
         source.counts[2] += 1;
         (source.heard, source.asked, source.unanswered, source.local) = (stamps, None, 0, Some(local));
         let precision_s = 2_f64.powi(i32::from(packet.precision));
-        let mut answer =
-            Answer { packet, offset_s: 0.0, delay_s: 0.0, dispersion_s: 0.0, response_s: 0.0, tests };
+        let mut answer = Answer { packet, offset_s: 0.0, delay_s: 0.0, dispersion_s: 0.0, response_s: 0.0, tests };
         let mut sample = None;
         if tests.synchronised() {
             let elapsed_s = difference_s(ntp(now), ntp(asked.at));

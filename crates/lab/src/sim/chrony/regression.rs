@@ -57,7 +57,8 @@ pub fn line(points: &[Point], older: usize, least: usize) -> Option<Line> {
         let back = points.len().saturating_sub(n * RUNS_RATIO);
         let found = runs(points[back..].iter().map(residual));
         if found > critical(points.len() - back) || n <= LEAST_POINTS || n <= least {
-            let variance = used.iter().map(|point| residual(point).powi(2) / point.weight).sum::<f64>() / (n - 2) as f64;
+            let variance =
+                used.iter().map(|point| residual(point).powi(2) / point.weight).sum::<f64>() / (n - 2) as f64;
             return Some(Line {
                 start: start - older,
                 offset_s,

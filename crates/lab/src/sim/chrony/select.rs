@@ -76,7 +76,13 @@ impl Chronyd {
                 _ if selection.distance_s > MOST_DISTANCE_S => State::Distant,
                 _ if selection.deviation_s > MOST_JITTER_S => State::Jittery,
                 _ => {
-                    candidates.push(Candidate { index, selection, tracking, stratum: packet.stratum, leap: packet.leap });
+                    candidates.push(Candidate {
+                        index,
+                        selection,
+                        tracking,
+                        stratum: packet.stratum,
+                        leap: packet.leap,
+                    });
                     State::Outlier
                 }
             };
@@ -177,7 +183,8 @@ impl Chronyd {
             return;
         }
         self.sources[chosen.index].fresh = false;
-        let votes = |leap: u8| candidates.iter().filter(|candidate| candidate.leap == leap).count() * 2 > candidates.len();
+        let votes =
+            |leap: u8| candidates.iter().filter(|candidate| candidate.leap == leap).count() * 2 > candidates.len();
         let Tracking { at_s, root_delay_s, root_dispersion_s, offset_s, .. } = chosen.tracking;
         let shifted_s = (phase[1] / phase[0] - offset_s).abs();
         let update = Update {

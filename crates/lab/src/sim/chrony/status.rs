@@ -1,8 +1,8 @@
 //! What `chronyc -n` prints of it.
 
+use crate::sim::chrony::Chronyd;
 use crate::sim::chrony::logs::{hexadecimal, stamp};
 use crate::sim::chrony::source::{Answer, Source, State};
-use crate::sim::chrony::Chronyd;
 use crate::sim::daemon::Now;
 use ntpscope_core::time::Time;
 use std::fmt::Write;
@@ -48,10 +48,9 @@ impl Chronyd {
         let reference = &self.reference;
         let left_s = self.correction.left_s(now.monotonic_s);
         let known = reference.address.is_some();
-        let name = reference.address.map_or_else(
-            || "00000000 ()".to_owned(),
-            |address| format!("{} ({address})", hexadecimal(address)),
-        );
+        let name = reference
+            .address
+            .map_or_else(|| "00000000 ()".to_owned(), |address| format!("{} ({address})", hexadecimal(address)));
         let way = |fast: bool| if fast { "fast" } else { "slow" };
         let ppm = self.correction.frequency_ppm;
         let lines = [
@@ -115,12 +114,15 @@ fn ntpdata(source: &Source) -> String {
     let packet = &answer.packet;
     let heard = source.answer.is_some();
     let modes = ["Invalid", "Symmetric active", "Symmetric passive", "Client", "Server"];
-    let local = source.local.map_or_else(
-        || "[UNSPEC] (00000000)".to_owned(),
-        |local| format!("{local} ({})", hexadecimal(local)),
-    );
-    let letters: String =
-        packet.refid.iter().filter(|byte| packet.stratum < 2 && byte.is_ascii_graphic()).map(|b| char::from(*b)).collect();
+    let local = source
+        .local
+        .map_or_else(|| "[UNSPEC] (00000000)".to_owned(), |local| format!("{local} ({})", hexadecimal(local)));
+    let letters: String = packet
+        .refid
+        .iter()
+        .filter(|byte| packet.stratum < 2 && byte.is_ascii_graphic())
+        .map(|b| char::from(*b))
+        .collect();
     let server = source.said.server;
     let reference = ntpscope_core::time::ntp_decimal(packet.reference);
     let since = if packet.reference == 0 {
