@@ -1,4 +1,4 @@
-//! Is chronyd believable? The scenes of the recordings of a real one in simulated time (b01, b03, b08, b13 of the project's cases),
+//! Is chronyd believable? The scenes of the recordings of a real one in simulated time (b01, b03 and b08 of the project's cases),
 //! and its numbers within the factors that each test states. The scene's network is like the recordings', not the same.
 
 use crate::sim::harness::{Played, Scene, play};
@@ -24,11 +24,13 @@ struct Shown {
     /// Median skew and span of the frequency, in ppm.
     skew_ppm: f64,
     frequencies_ppm: (f64, f64),
-    /// The rows in which the frequency first was within 1 ppm of its median, and for good.
+    /// Rows until the frequency stays within 1 ppm of its median.
     settled: usize,
     /// Measurements at the highest poll exponent, as a share.
     at_most: f64,
-    /// Rows of `statistics.log` by samples: the median.
+    /// Measurements before the first one at that exponent.
+    climbs: usize,
+    /// Samples of a line: the median.
     samples: f64,
     /// Changes of the source.
     changes: usize,
@@ -74,6 +76,7 @@ impl Shown {
             frequencies_ppm: (held.clone().fold(f64::MAX, f64::min), held.fold(f64::MIN, f64::max)),
             settled: ppm.iter().rposition(|value| (value - middle).abs() > 1.0).unwrap_or(0),
             at_most: polls.iter().filter(|poll| **poll == most).count() as f64 / polls.len() as f64,
+            climbs: polls.iter().position(|poll| *poll == most).unwrap_or(0),
             samples: median(&column(statistics, 9)),
             changes: tracking.windows(2).filter(|pair| pair[0][2] != pair[1][2]).count(),
         }
@@ -106,6 +109,7 @@ impl Shown {
             ("rms", self.rms_s, real.rms_s),
             ("skew", self.skew_ppm, real.skew_ppm),
             ("at the highest poll", self.at_most, real.at_most),
+            ("measurements before it", self.climbs as f64, real.climbs as f64),
             ("samples", self.samples, real.samples),
         ];
         for (name, a, b) in pairs {
@@ -196,6 +200,16 @@ fn kisses_are_obeyed() {
     );
     assert!(played.status.contains("NTP tests       : 111 101 0000") && played.status.contains("^? 192.168.123.1"));
     assert_eq!(played.count("tracking.log", "192.168"), 0);
+}
+
+/// Where 38 of 100 requests are lost, that share of measurements is missing, and the clock is held all the same.
+#[test]
+fn losses_are_borne() {
+    let played = play(&Scene { loss: 0.38, ..scene(12.0, (6, 6), 48.0, 1) });
+    let answered = rows(played.lines("measurements.log").iter().map(String::as_str)).len() as f64 / played.sent as f64;
+    assert!((answered - 0.62).abs() < 0.03, "{answered}");
+    let error: Vec<f64> = played.truth.iter().filter(|(at, _)| *at > 1800.0).map(|(_, ahead)| *ahead).collect();
+    assert!(largest(&error) < 5e-4, "{}", largest(&error));
 }
 
 /// Without answers the interval grows to `maxpoll`, and the source is not lost from the status.

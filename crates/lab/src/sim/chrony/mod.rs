@@ -159,3 +159,106 @@ fn reference_id(address: IpAddr) -> [u8; 4] {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::packet::{Packet, ntp};
+    use std::net::SocketAddr;
+
+    const START: Time = Time(1_795_340_000_000_000_000);
+
+    fn at(seconds: f64) -> Now {
+        Now { clock: Time(START.0 + (seconds * 1e9) as i64), monotonic_s: seconds }
+    }
+
+    fn chronyd(config: &str) -> Chronyd {
+        let config: world::Daemon = toml::from_str(config).expect("a daemon");
+        Chronyd::new(&config, &["10.1.0.12".parse().expect("an address")], 1)
+    }
+
+    /// The requests among acts.
+    fn sent(acts: &[Act]) -> Vec<Datagram> {
+        let sent =
+            acts.iter().filter_map(|act| if let Act::Send(datagram) = act { Some(datagram.clone()) } else { None });
+        sent.collect()
+    }
+
+    fn answer(request: &Datagram, seconds: f64, leap: u8) -> Datagram {
+        let stamp = ntp(at(seconds).clock);
+        let origin = u64::from_be_bytes(request.payload[40..48].try_into().expect("eight bytes"));
+        let packet = Packet {
+            leap,
+            version: 4,
+            mode: 4,
+            stratum: 1,
+            poll: 2,
+            precision: -23,
+            refid: *b"GPS\0",
+            ..Packet::default()
+        };
+        let packet = Packet { reference: stamp, origin, receive: stamp, transmit: stamp, ..packet };
+        let (source, destination): (SocketAddr, SocketAddr) = (request.destination, request.source);
+        Datagram { source, destination, payload: packet.bytes(48), ..request.clone() }
+    }
+
+    /// As in the captures of `a01_healthy_routed`: 23 00 02 20, zeros, and a transmit timestamp that says nothing.
+    #[test]
+    fn requests_hide_the_client() {
+        let mut chronyd = chronyd("is = 'chrony 4.3'\nasks = [{ server = '10.2.0.2', minpoll = 2, maxpoll = 2 }]");
+        let mut acts = Vec::new();
+        chronyd.start(at(0.0), &mut acts);
+        chronyd.wake(0, at(0.2), &mut acts);
+        let first = sent(&acts).remove(0);
+        assert_eq!(first.payload[..4], [0x23, 0, 2, 0x20]);
+        assert_eq!(first.payload[4..40], [0; 36]);
+        assert_eq!((first.source.port(), first.destination.port(), first.dscp), (0, 123, 0));
+        let stamp = u64::from_be_bytes(first.payload[40..].try_into().expect("eight bytes"));
+        assert!(crate::sim::packet::difference_s(stamp, ntp(at(0.2).clock)).abs() > 1000.0);
+    }
+
+    #[test]
+    fn worlds_choose_port_version_and_mode() {
+        let asks = "asks = [{ server = '10.2.0.2', version = 3, length = 80 }, { server = '10.2.0.3', mode = 1 }]";
+        let mut chronyd = chronyd(&format!("is = 'chrony 4.3'\nport = 123\n{asks}"));
+        let mut acts = Vec::new();
+        chronyd.start(at(0.0), &mut acts);
+        chronyd.wake(0, at(0.2), &mut acts);
+        chronyd.wake(1, at(0.2), &mut acts);
+        let sent = sent(&acts);
+        assert_eq!((sent[0].payload[0], sent[0].payload.len(), sent[0].source.port()), (0x1b, 80, 123));
+        assert_eq!((sent[1].payload[0], sent[1].source.port()), (0xe1, 123));
+        let (file, text) = chronyd.configuration();
+        assert_eq!(file, "chrony.conf");
+        assert!(
+            text.contains("server 10.2.0.2 minpoll 6 maxpoll 10 version 3\npeer 10.2.0.3 ")
+                && text.contains("acquisitionport 123\n")
+        );
+    }
+
+    /// Forged, repeated and unsynchronised answers are no samples.
+    #[test]
+    fn answers_are_tested() {
+        let mut chronyd =
+            chronyd("is = 'chrony 4.3'\nmay_set = false\nasks = [{ server = '10.2.0.2', minpoll = 2, maxpoll = 2 }]");
+        let mut acts = Vec::new();
+        chronyd.start(at(0.0), &mut acts);
+        chronyd.wake(0, at(0.2), &mut acts);
+        let request = sent(&acts).remove(0);
+        let mut forged = answer(&request, 0.2, 0);
+        forged.payload[24] ^= 1;
+        let good = answer(&request, 0.2005, 0);
+        for datagram in [&forged, &good, &good] {
+            chronyd.receive(datagram, at(0.201), &mut acts);
+        }
+        assert_eq!((chronyd.sources[0].counts, chronyd.sources[0].reach), ([1, 3, 1, 1], 1));
+        acts.clear();
+        chronyd.wake(2 << 16, at(4.2), &mut acts);
+        let request = sent(&acts).remove(0);
+        chronyd.receive(&answer(&request, 4.2, 3), at(4.201), &mut acts);
+        assert_eq!((chronyd.sources[0].counts, chronyd.sources[0].reach), ([2, 4, 2, 1], 2));
+        assert!(chronyd.status(at(5.0)).contains("NTP tests       : 111 101 0000\n"));
+        assert!(!acts.iter().any(|act| matches!(act, Act::Frequency(_) | Act::Slew { .. } | Act::Step(_))));
+        assert_eq!((chronyd.system(at(5.0)).leap, chronyd.system(at(5.0)).stratum), (3, 16));
+    }
+}

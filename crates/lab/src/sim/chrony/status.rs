@@ -178,9 +178,9 @@ fn leap_text(leap: u8) -> &'static str {
 fn interval(seconds: f64) -> String {
     let seconds = seconds.max(0.0).round() as u64;
     match seconds {
-        ..1200 => format!("{seconds}"),
-        ..36_000 => format!("{}m", seconds / 60),
-        ..345_600 => format!("{}h", seconds / 3600),
+        0..1200 => format!("{seconds}"),
+        1200..36_000 => format!("{}m", seconds / 60),
+        36_000..345_600 => format!("{}h", seconds / 3600),
         _ => format!("{}d", seconds / 86_400),
     }
 }
