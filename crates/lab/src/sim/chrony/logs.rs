@@ -76,7 +76,7 @@ impl Chronyd {
             source.samples.before,
             line.start,
             line.runs,
-            0.0,
+            source.samples.asymmetry.share(),
         );
         self.row(call, 1, &row);
     }

@@ -3,6 +3,7 @@
 //! A source's samples make a line (`regression`, `samples`), the lines are compared (`select`), and what they say together
 //! corrects the clock (`reference`, `correction`).
 
+mod asymmetry;
 mod configuration;
 mod correction;
 mod logs;

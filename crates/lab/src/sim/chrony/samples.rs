@@ -1,5 +1,6 @@
 //! The samples of a source, and what follows from them (`chronyc sourcestats`). Offsets are local − source: positive is fast.
 
+use crate::sim::chrony::asymmetry::Asymmetry;
 use crate::sim::chrony::regression::{self, Line, Point};
 use std::collections::VecDeque;
 
@@ -52,6 +53,8 @@ pub struct Samples {
     /// Seconds of the monotonic clock at which the line is.
     line_at_s: f64,
     line: Option<Line>,
+    /// How one-sided the queueing is.
+    pub asymmetry: Asymmetry,
     /// Change of the frequency in terms of the skew before.
     pub stress: f64,
     /// Samples of the last line before it was shortened.
@@ -95,7 +98,15 @@ pub struct Tracking {
 impl Samples {
     /// None yet.
     pub fn new() -> Samples {
-        Samples { kept: VecDeque::new(), older: 0, line_at_s: 0.0, line: None, stress: 0.0, before: 0 }
+        Samples {
+            kept: VecDeque::new(),
+            older: 0,
+            line_at_s: 0.0,
+            line: None,
+            asymmetry: Asymmetry::default(),
+            stress: 0.0,
+            before: 0,
+        }
     }
 
     /// Samples of the line.
@@ -152,6 +163,8 @@ impl Samples {
         let (old_frequency, old_skew) = (self.frequency(), self.skew());
         self.before = self.count();
         self.line_at_s = sample.at_s;
+        let least = self.least_delay_s();
+        self.asymmetry.estimate(self.kept.iter().map(|s| (s.at_s - sample.at_s, s.delay_s - least, s.offset_s)));
         self.line = regression::line(&self.points(), self.older, LEAST);
         if let Some(line) = &mut self.line {
             line.skew = line.skew.max(LEAST_SKEW);
@@ -178,11 +191,20 @@ impl Samples {
         // The scale of what queueing adds.
         let scale = if mean - least > 0.0 { (mean - least).min(least) } else { least };
         let last = self.kept.back().map_or(0.0, |last| last.at_s);
+        let (least_delay_s, share) = (self.least_delay_s(), self.asymmetry.share());
         let point = |s: &Sample| {
             let more = (s.delay_s / 2.0 + s.dispersion_s - least).max(0.0) / scale;
-            Point { at_s: s.at_s - last, offset_s: s.offset_s, weight: (1.0 + more).powi(2) }
+            Point {
+                at_s: s.at_s - last,
+                offset_s: s.offset_s - share * (s.delay_s - least_delay_s),
+                weight: (1.0 + more).powi(2),
+            }
         };
         self.kept.iter().map(point).collect()
+    }
+
+    fn least_delay_s(&self) -> f64 {
+        self.kept.iter().map(|s| s.delay_s).fold(f64::INFINITY, f64::min)
     }
 
     /// The sample of the least root distance, as it has aged until a time.
@@ -226,7 +248,7 @@ impl Samples {
     /// (`maxdelaydevratio`).
     pub fn allows(&self, sample: &Sample, ratio: f64) -> bool {
         let (Some(last), true) = (self.last(), self.count() >= LEAST_FOR_DELAY_TEST) else { return true };
-        let least = self.kept.iter().map(|s| s.delay_s).fold(f64::INFINITY, f64::min);
+        let least = self.least_delay_s();
         let bound = ratio * self.deviation_s() + self.skew() * (sample.at_s - last.at_s) + sample.dispersion_s;
         let more = (sample.delay_s - least) / 2.0;
         more <= bound || (sample.offset_s - self.predict(sample.at_s)).abs() - more > bound

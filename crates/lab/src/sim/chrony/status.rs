@@ -152,7 +152,7 @@ fn ntpdata(source: &Source) -> String {
         ("Peer delay", format!("{:.9} seconds", answer.delay_s)),
         ("Peer dispersion", format!("{:.9} seconds", answer.dispersion_s)),
         ("Response time", format!("{:.9} seconds", answer.response_s)),
-        ("Jitter asymmetry", "+0.00".to_owned()),
+        ("Jitter asymmetry", format!("{:+.2}", source.samples.asymmetry.share())),
         ("NTP tests", answer.tests.text()),
         ("Interleaved", "No".to_owned()),
         ("Authenticated", "No".to_owned()),
