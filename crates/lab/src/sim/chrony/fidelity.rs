@@ -189,6 +189,19 @@ fn only_the_first_updates_step() {
     assert!(at_end.abs() < 1e-3, "{at_end}");
 }
 
+/// A jump that chronyd notices: all samples are void, and the offset is slewed from the first new line on.
+#[test]
+fn a_jump_starts_anew() {
+    let step = What::Step { host: String::new(), by_s: -12.0 };
+    let played = play(&Scene { faults: vec![(5.0, step)], ..scene(12.0, (6, 8), 8.0, 1) });
+    let log = played.lines("chronyd.log");
+    assert_eq!(played.count("chronyd.log", "Backward time jump detected!"), 1, "{log:?}");
+    assert_eq!(played.count("chronyd.log", "wrong by 1"), 1, "{log:?}");
+    assert_eq!(played.count("tracking.log", " ?  0 "), 2);
+    assert_eq!(played.count("chronyd.log", "stepped"), 0);
+    assert!(played.truth[played.truth.len() - 1].1.abs() < 1e-3);
+}
+
 /// A server that only answers RATE is asked ever more seldom, and never used.
 #[test]
 fn kisses_are_obeyed() {

@@ -80,7 +80,7 @@ impl Chronyd {
     }
 
     /// Arranges the next request of a source.
-    fn ask_again(&mut self, call: &mut Call<'_>, index: usize, after_s: f64) {
+    pub(super) fn ask_again(&mut self, call: &mut Call<'_>, index: usize, after_s: f64) {
         let spread = 1.0 + RANDOMNESS * self.random.random::<f64>();
         let source = &mut self.sources[index];
         source.timer += 1;

@@ -1,6 +1,6 @@
 //! The reference (`chronyc tracking`): how the sources' estimate corrects the clock, and what is told to others.
 
-use crate::sim::chrony::samples::CLOCK_ERROR;
+use crate::sim::chrony::samples::{CLOCK_ERROR, Samples};
 use crate::sim::chrony::{Call, Chronyd, PRECISION, reference_id};
 use crate::sim::daemon::System;
 use ntpscope_core::time::{SECOND, Time};
@@ -223,9 +223,16 @@ impl Chronyd {
         self.log(call, &format!("{way} time jump detected!"));
         self.correction.forget(call.now_s, call.acts);
         for source in &mut self.sources {
-            source.samples = super::samples::Samples::new();
+            source.samples = Samples::new();
             source.asked = None;
             source.fresh = false;
+            (source.poll, source.poll_score) = (source.said.minpoll, 0.0);
+        }
+        for index in 0..self.sources.len() {
+            let interval_s = self.sources[index].interval_s();
+            if self.sources[index].said.mode != 5 {
+                self.ask_again(call, index, interval_s);
+            }
         }
         let updates = self.reference.updates;
         self.reference = Reference { updates, skew: self.reference.skew, ..Reference::new() };
