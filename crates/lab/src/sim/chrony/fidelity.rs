@@ -111,6 +111,7 @@ impl Shown {
             ("at the highest poll", self.at_most, real.at_most),
             ("measurements before it", self.climbs as f64, real.climbs as f64),
             ("samples", self.samples, real.samples),
+            ("changes of the source", self.changes as f64, real.changes as f64),
         ];
         for (name, a, b) in pairs {
             assert!(a <= b * factor && b <= a * factor, "{name}: {a} {b}\n{self:?}\n{real:?}");
@@ -123,7 +124,7 @@ fn scene(ppm: f64, polls: (i8, i8), hours: f64, seed: u64) -> Scene {
     Scene { is: "chrony 4.3", oscillator, polls, hours, seed, ahead_s: 0.002, ..Scene::default() }
 }
 
-/// b01: three days, polls 6 to 10. Numbers within a factor of 2.5.
+/// b01: three days, polls 6 to 10. Numbers within a factor of 2.
 #[test]
 fn a_healthy_client() {
     let real = Shown::recorded("b01_healthy");
@@ -136,12 +137,12 @@ fn a_healthy_client() {
         let error: Vec<f64> = played.truth.iter().filter(|(at, _)| *at > 1800.0).map(|(_, ahead)| *ahead).collect();
         assert!(rms(&error) < 3e-4 && largest(&error) < 2e-3, "{} {}", rms(&error), largest(&error));
         if let Some(real) = &real {
-            shown.is_like(real, 2.5);
+            shown.is_like(real, 2.0);
         }
     }
 }
 
-/// b08: an oscillator 620 ppm fast is no trouble for chronyd. Numbers within a factor of 2.5.
+/// b08: an oscillator 620 ppm fast is no trouble for chronyd. Numbers within a factor of 2.
 #[test]
 fn beyond_ntpds_limit() {
     let real = Shown::recorded("b08_frequency_beyond_limit");
@@ -150,13 +151,13 @@ fn beyond_ntpds_limit() {
         let (low, high) = shown.frequencies_ppm;
         assert!(low > 617.0 && high < 623.0, "{shown:?}");
         if let Some(real) = &real {
-            shown.is_like(real, 2.5);
+            shown.is_like(real, 2.0);
         }
     }
 }
 
 /// b03: the hypervisor pulls the clock each hour, by 7.2 ms more each time as no step sets its own. Each pull is repaired in minutes.
-/// Numbers within a factor of 2.5; the sources change within a factor of 4.
+/// Numbers within a factor of 2, also how often the source changes.
 #[test]
 fn an_hourly_pull_is_repaired() {
     let real = Shown::recorded("b03_host_pull_rebase");
@@ -169,9 +170,7 @@ fn an_hourly_pull_is_repaired() {
         let repaired: Vec<f64> = played.truth.iter().filter(before).map(|(_, ahead)| *ahead).collect();
         assert!(largest(&repaired) < 5e-3 && largest(&played.truth.iter().map(|t| t.1).collect::<Vec<_>>()) > 0.4);
         if let Some(real) = &real {
-            shown.is_like(real, 2.5);
-            let (a, b) = (shown.changes as f64, real.changes as f64);
-            assert!(a < 4.0 * b && b < 4.0 * a, "{a} {b}");
+            shown.is_like(real, 2.0);
         }
     }
 }
