@@ -5,8 +5,8 @@ use crate::sim::harness::{Played, Scene, play};
 use crate::world::{Foreign, Oscillator, Span, What};
 use std::path::Path;
 
-/// Where the recordings are kept, on the machines that have them.
-const CASES: &str = "/work/shared/cases";
+/// Where the recordings are kept, beside the project, on the machines that have them.
+const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/cases");
 /// Each number is within this factor of the recording's.
 const FACTOR: f64 = 2.0;
 const SEEDS: [u64; 3] = [1, 2, 3];
