@@ -116,7 +116,7 @@ impl Case {
             let text = fs::read_to_string(&world).with_context(|| format!("can't read {}", world.display()))?;
             let world = World::read(&text).with_context(|| format!("{} is no world", world.display()))?;
             let played = scratch.join("played").join(&name);
-            sim::play(&world, &name, 1, sim::daemon, &played)?;
+            sim::play(&world, &name, 1, &played)?;
             played
         };
         let truth = fs::read_to_string(root.join("truth.json")).with_context(|| format!("truth of {name}"))?;

@@ -16,9 +16,7 @@ const TROUBLE: u8 = 2;
 fn main() -> ExitCode {
     let done = match Cli::parse().verb {
         Verb::Run(run) => play(&run).map(|()| ExitCode::SUCCESS),
-        Verb::Score(args) => {
-            score::run(&args, &|world, name, seed, out| sim::play(world, name, seed, sim::daemon, out))
-        }
+        Verb::Score(args) => score::run(&args, &sim::play),
         Verb::Degrade(args) => degrade::run(&args),
         Verb::New(args) => new::run(&args),
     };
@@ -36,7 +34,7 @@ fn play(run: &Run) -> Result<()> {
     let text = std::fs::read_to_string(&file).with_context(|| format!("can't read {}", file.display()))?;
     let world = World::read(&text).with_context(|| format!("{} is no world", file.display()))?;
     match run.engine {
-        Engine::Sim => sim::play(&world, &name_of(&file), run.seed, sim::daemon, &run.out),
+        Engine::Sim => sim::play(&world, &name_of(&file), run.seed, &run.out),
         Engine::Netns => bail!("this build can't play worlds in namespaces"),
     }
 }

@@ -1,8 +1,9 @@
 //! What a daemon and its host say to each other. A daemon acts on nothing but this: it never sees true time.
 
+use crate::sim::chrony::Chronyd;
 use crate::sim::ntpd::Ntpd;
 use ntpscope_core::time::Time;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// A UDP datagram, as it is on a wire.
 #[derive(Clone, Debug, PartialEq)]
@@ -118,7 +119,20 @@ pub fn daemon(
 ) -> anyhow::Result<Box<dyn Daemon>> {
     match is.split(' ').next() {
         Some("ntpd" | "ntpsec") => Ok(Box::new(Ntpd::new(config, addresses, seed)?)),
-        Some("chrony") => super::standin::daemon(is, config, addresses, seed),
+        Some("chrony") => Ok(Box::new(Chronyd::new(config, addresses, seed))),
         _ => anyhow::bail!("the simulator has no daemon `{is}`; it has ntpd, ntpsec and chrony"),
     }
+}
+
+/// The own address towards a server: the one whose kind it is and that shares the most leading bits with it.
+#[must_use]
+pub fn local_towards(addresses: &[IpAddr], server: IpAddr) -> IpAddr {
+    let shared = |own: &IpAddr| match (own, server) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros() as i32,
+        (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros() as i32,
+        _ => -1,
+    };
+    // The first of equals: it is the one that routing prefers.
+    let best = addresses.iter().rev().max_by_key(|own| shared(own));
+    best.copied().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
 }

@@ -3,7 +3,7 @@
 //! Time is true UTC in nanoseconds. Events of one instant happen in the order in which they were arranged.
 
 use super::daemon::Act;
-use super::host::{Clock, Hire, Host, Waiting};
+use super::host::{Clock, Host, Waiting};
 use super::ip::Packet;
 use super::link::{Link, LinkFault};
 use super::record::{Capture, Evidence, SYSLOG};
@@ -26,7 +26,6 @@ const STARTS_WITHIN: i64 = SECOND;
 /// A world at work.
 pub struct Engine<'w> {
     pub(super) world: &'w World,
-    pub(super) hire: Hire,
     pub(super) now: i64,
     /// When the world started, true ns.
     pub(super) start: i64,
@@ -100,7 +99,7 @@ impl<'w> Engine<'w> {
     ///
     /// # Errors
     /// What it says can't be.
-    pub fn new(world: &'w World, seed: u64, hire: Hire, evidence: Evidence) -> Result<Engine<'w>> {
+    pub fn new(world: &'w World, seed: u64, evidence: Evidence) -> Result<Engine<'w>> {
         let wiring = Wiring::new(world, seed)?;
         let start = super::fault::start_of(world).unwrap_or(START);
         let hosts = world.hosts.iter().enumerate().map(|(number, (name, host))| {
@@ -114,7 +113,6 @@ impl<'w> Engine<'w> {
         let link_faults = link_faults.collect::<Result<_>>()?;
         let mut engine = Engine {
             world,
-            hire,
             now: start,
             start,
             queue: BinaryHeap::new(),
@@ -214,9 +212,9 @@ impl<'w> Engine<'w> {
             return Ok(());
         }
         let addresses: Vec<IpAddr> = self.wiring.addresses(host).collect();
-        let (hire, now) = (self.hire, self.now);
+        let now = self.now;
         let name = &self.wiring.names[host];
-        self.hosts[host].hire(hire, &addresses, now).with_context(|| format!("host {name}"))?;
+        self.hosts[host].hire(&addresses, now).with_context(|| format!("host {name}"))?;
         let acts = self.hosts[host].call(now, None, |daemon, now, acts| daemon.start(now, acts));
         self.act(host, acts);
         Ok(())

@@ -1,4 +1,4 @@
-use super::super::{play, standin};
+use super::super::play;
 use super::*;
 use crate::world::World;
 use ntpscope_core::wire::ntp::Header;
@@ -37,13 +37,14 @@ impl Drop for Folder {
 fn played(name: &str, text: &str, seed: u64) -> Folder {
     let folder = Folder::new(name);
     let world = World::read(text).unwrap_or_else(|error| panic!("{name}: {error}"));
-    play(&world, name, seed, standin::daemon, &folder.0).unwrap_or_else(|error| panic!("{name}: {error:#}"));
+    play(&world, name, seed, &folder.0).unwrap_or_else(|error| panic!("{name}: {error:#}"));
     folder
 }
 
-/// The story with another server.
+/// The story with another server, and clients that may not set their clocks.
 fn serving(serves: &str) -> String {
-    let text = STORY.replace(SERVES, &format!("serves = {{ stratum = 2, {serves} }}")).replace(", rover = 107", "");
+    let text = STORY.replace("asks = [", "may_set = false, asks = [");
+    let text = text.replace(SERVES, &format!("serves = {{ stratum = 2, {serves} }}")).replace(", rover = 107", "");
     assert_ne!(text, STORY);
     text
 }
@@ -79,9 +80,13 @@ fn of_mode(packets: &[Seen], mode: u8) -> Vec<Header> {
     packets.iter().filter(|(.., header)| header.mode() == mode).map(|(.., header)| *header).collect()
 }
 
-/// Seconds by which a reply's transmit timestamp is ahead of its request's.
-fn ahead(header: &Header) -> f64 {
-    header.transmit().wrapping_sub(header.origin()) as i64 as f64 / 2_f64.powi(32)
+/// Seconds by which the transmit timestamps of the first and the last reply are ahead of their requests'; only c3's requests
+/// tell its clock, the others hide it.
+fn ahead(answers: &[Header]) -> (f64, f64) {
+    let ahead = |header: &Header| header.transmit().wrapping_sub(header.origin()) as i64 as f64 / 2_f64.powi(32);
+    let told: Vec<f64> = answers.iter().map(ahead).filter(|ahead| ahead.abs() < 60.0).collect();
+    assert!(told.len() > 20);
+    (told[0], told[told.len() - 1])
 }
 
 /// What `ntpscope diagnose` says, where it has been built.
@@ -138,12 +143,12 @@ fn the_same_seed_gives_the_same_bytes() {
     assert_eq!(a.read("truth.json").replace("seed-a", ""), b.read("truth.json").replace("seed-b", ""));
     // A folder that has something in it is not written into.
     let world = World::read(&noisy).expect("a world");
-    assert!(play(&world, "again", 1, standin::daemon, &a.0).is_err());
+    assert!(play(&world, "again", 1, &a.0).is_err());
 }
 
 #[test]
 fn each_request_is_seen_at_each_point_in_order() {
-    // Clocks that nobody sets would part by milliseconds.
+    // Captures are stamped by the hosts' clocks: these are true, and nobody sets them.
     let text = serving("refid = \"GPS\"");
     let text =
         text.replace("ppm = 12.0", "ppm = 0.0").replace("ppm = 8.0", "ppm = 0.0").replace("ppm = -5.0", "ppm = 0.0");
@@ -186,9 +191,9 @@ fn servers_have_the_quirks_that_worlds_give_them() {
     let (_, answers, status) = modes("limit = { average_s = 8.0, minimum_s = 1.0 }");
     assert!(answers.len() < asked / 3 && answers.iter().all(|answer| answer.kiss().is_none()));
     assert!(!status.contains("rate limited:           0\n"));
-    // Who asks with poll field 2 is dropped, c1 and c3 with 3 are not.
+    // NTPsec's c1 asks with poll field 0 and chronyd's c2 with 2: they are dropped; ntpd's c3 with 3 is not.
     let (_, answers, _) = modes("drops_poll_below = 3");
-    assert!((45..60).contains(&answers.len()), "{}", answers.len());
+    assert!((20..30).contains(&answers.len()), "{}", answers.len());
     let (_, answers, status) = modes("denies = [\"10.2.0.0/24\"]");
     assert!(answers.is_empty() && status.contains(&format!("restricted:             {asked}\n")));
     let (_, answers, _) = modes("denies = [\"10.2.0.1\"], kod = true");
@@ -200,7 +205,7 @@ fn servers_have_the_quirks_that_worlds_give_them() {
     let (_, answers, status) = modes("ignores_modes = [3]");
     assert!(answers.is_empty() && status.contains(&format!("declined:               {asked}\n")));
     let (_, answers, _) = modes("wrong_s = 0.25, drift_ppm = 100.0");
-    let (first, last) = (ahead(&answers[0]), ahead(&answers[answers.len() - 1]));
+    let (first, last) = ahead(&answers);
     assert!((first - 0.25).abs() < 0.01 && (last - first - 0.021).abs() < 0.01, "{first} {last}");
     let (_, answers, _) = modes("slow = \"2s\"");
     assert!(answers.len() > 90 && answers.iter().all(|answer| answer.transmit() - answer.receive() > 1 << 33));
@@ -240,7 +245,8 @@ fn faults_do_what_they_say() {
     assert!(wait("c1_eth0") > 40_000_000 && wait("c3_eth0") < 5_000_000);
     let folder = with("wrong", "{ from = \"100s\", what = { kind = \"wrong\", host = \"sv\", by_s = 3.0 } }");
     let answers = of_mode(&packets(&folder, "sv_eth0"), 4);
-    assert!(ahead(&answers[0]) < 0.1 && ahead(&answers[answers.len() - 1]) > 2.9);
+    let (first, last) = ahead(&answers);
+    assert!(first < 0.1 && last > 2.9);
     let folder = with("leap", "{ from = \"10s\", until = \"100s\", what = { kind = \"leap\" } }");
     let answers = of_mode(&packets(&folder, "sv_eth0"), 4);
     assert!(answers.iter().filter(|answer| answer.leap() == 1).count() > 30 && answers[answers.len() - 1].leap() == 0);
@@ -275,12 +281,12 @@ fn a_second_address_is_heard_in_its_share() {
         links.lan = { joins = ["m2.eth0", "m2.eth1", "x1.eth0", "x6.eth0", "s6.eth0"] }
     "#;
     let folder = played("multicast", text, 2);
-    // The stand-in asks the group, which a real client would not.
     let is_broadcast = |frame: &[u8]| frame[..3] == [1, 0, 0x5e] && frame[42] & 7 == 5;
     let heard: Vec<_> = frames(&folder, "x1_eth0").into_iter().filter(|(_, frame)| is_broadcast(frame)).collect();
     let other = heard.iter().filter(|(_, frame)| frame[26..30] == [10, 4, 0, 2]).count();
     let share = other as f64 / heard.len() as f64;
     assert!((400..500).contains(&heard.len()) && (share - 0.15).abs() < 0.06, "{} {share}", heard.len());
     // IPv6 works as well.
-    assert!(folder.read("x6/answers").lines().count() > 100);
+    let rows = folder.read("x6/measurements.log").lines().filter(|line| line.contains(" 2001:db8::7 ")).count();
+    assert!((20..60).contains(&rows), "{rows}");
 }

@@ -1,4 +1,4 @@
-use crate::sim::{daemon, play};
+use crate::sim::play;
 use crate::world::World;
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ fn played(name: &str, faults: &str, serves: &str) -> impl Fn(&str) -> Vec<String
     );
     let folder = std::env::temp_dir().join(format!("ntpscope-lab-{}-fault-{name}", std::process::id()));
     let _ = std::fs::remove_dir_all(&folder);
-    play(&World::read(&text).expect("a world"), name, 1, daemon::daemon, &folder).expect("it is played");
+    play(&World::read(&text).expect("a world"), name, 1, &folder).expect("it is played");
     let host: PathBuf = folder.join("h");
     let read = |file: &str| std::fs::read_to_string(host.join(file)).unwrap_or_default();
     let lines = |file: &str| (file.to_owned(), read(file).lines().map(str::to_owned).collect::<Vec<_>>());

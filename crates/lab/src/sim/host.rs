@@ -1,7 +1,7 @@
 //! A host: its clock, its daemon as client and as server, its packet filter and NAT.
 
 use super::clock::{Deed, SystemClock};
-use super::daemon::{Act, Daemon, Datagram, Now, System};
+use super::daemon::{Act, Daemon, Datagram, Now, System, daemon};
 use super::filter::Filter;
 use super::make::{Family, Make};
 use super::nat::Nat;
@@ -15,9 +15,6 @@ use rand::RngExt;
 use rand_pcg::Pcg64;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-
-/// Makes a daemon: its name and version, what it is told, its host's addresses, a seed.
-pub type Hire = fn(&str, &world::Daemon, &[IpAddr], u64) -> Result<Box<dyn Daemon>>;
 
 /// Ports that Linux gives to sockets that ask for none (`ip_local_port_range`).
 const EPHEMERAL: std::ops::RangeInclusive<u16> = 32_768..=60_999;
@@ -222,14 +219,14 @@ impl Host {
     ///
     /// # Errors
     /// There is no such daemon.
-    pub fn hire(&mut self, hire: Hire, addresses: &[IpAddr], now: i64) -> Result<()> {
+    pub fn hire(&mut self, addresses: &[IpAddr], now: i64) -> Result<()> {
         self.life += 1;
         self.open.clear();
         self.waiting.clear();
         self.begun_s = self.clock.monotonic_s(now);
         let Some(said) = self.said.daemon.as_ref().filter(|daemon| !daemon.asks.is_empty()) else { return Ok(()) };
         let seed = seed::number(self.seed, &format!("daemon {}", self.life));
-        self.daemon = Some(hire(&said.is, said, addresses, seed)?);
+        self.daemon = Some(daemon(&said.is, said, addresses, seed)?);
         Ok(())
     }
 

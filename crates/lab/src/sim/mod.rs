@@ -1,5 +1,6 @@
 //! The simulator: virtual time, pure, the same bytes for the same seed.
 
+pub mod chrony;
 pub mod clock;
 mod counters;
 pub mod daemon;
@@ -19,7 +20,6 @@ pub mod record;
 pub mod seed;
 pub mod server;
 mod serverconf;
-mod standin;
 mod syslog;
 mod traffic;
 pub mod wiring;
@@ -29,13 +29,9 @@ mod fidelity;
 #[cfg(test)]
 mod harness;
 
-/// Makes a daemon by its name and version.
-pub use daemon::daemon;
-
 use crate::world::World;
 use anyhow::Result;
 use engine::Engine;
-use host::Hire;
 use record::Evidence;
 use std::path::Path;
 
@@ -43,9 +39,9 @@ use std::path::Path;
 ///
 /// # Errors
 /// The world can't be played, or the folder can't be written.
-pub fn play(world: &World, name: &str, seed: u64, hire: Hire, out: &Path) -> Result<()> {
+pub fn play(world: &World, name: &str, seed: u64, out: &Path) -> Result<()> {
     let evidence = Evidence::new(out)?;
-    let (mut evidence, measured) = Engine::new(world, seed, hire, evidence)?.run()?;
+    let (mut evidence, measured) = Engine::new(world, seed, evidence)?.run()?;
     let provenance = format!(
         "made by ntpscope-lab {} in virtual time, engine sim, seed {seed}; no real daemon took part",
         env!("CARGO_PKG_VERSION")

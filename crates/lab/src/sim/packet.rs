@@ -1,6 +1,7 @@
 //! NTP packets as daemons make them (RFC 5905 §7.3).
 
 use ntpscope_core::time::{NTP_TO_UNIX, SECOND, Time, ntp_stamp};
+use ntpscope_core::wire::ntp::Header;
 
 /// The fields of a header; timestamps are 64-bit NTP.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -34,6 +35,26 @@ pub struct Packet {
 }
 
 impl Packet {
+    /// What a payload's header says.
+    #[must_use]
+    pub fn of(header: &Header) -> Packet {
+        Packet {
+            leap: header.leap(),
+            version: header.version(),
+            mode: header.mode(),
+            stratum: header.stratum(),
+            poll: header.poll(),
+            precision: header.precision(),
+            root_delay_s: header.root_delay_s(),
+            root_dispersion_s: header.root_dispersion_s(),
+            refid: header.refid(),
+            reference: header.reference(),
+            origin: header.origin(),
+            receive: header.receive(),
+            transmit: header.transmit(),
+        }
+    }
+
     /// The bytes of a payload of `length` bytes, 48 at the least; what is longer is one extension field of padding
     /// (RFC 7822).
     #[must_use]
@@ -81,7 +102,7 @@ pub fn difference_s(a: u64, b: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ntpscope_core::wire::ntp::{Header, Tail};
+    use ntpscope_core::wire::ntp::Tail;
 
     #[test]
     fn a_packet_is_read_as_it_was_made() {

@@ -11,7 +11,7 @@ mod statistics;
 mod status;
 mod version;
 
-use crate::sim::daemon::{Act, Daemon, Datagram, Now, System};
+use crate::sim::daemon::{Act, Daemon, Datagram, Now, System, local_towards};
 use crate::world;
 use anyhow::Result;
 use discipline::{Discipline, State};
@@ -20,7 +20,7 @@ use ntpscope_core::time::{Time, ntp_decimal};
 use peer::{Mode, Peer};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use version::{Family, Version};
 
 /// Precision of the system clock, log₂ s.
@@ -132,21 +132,9 @@ impl Ntpd {
         })
     }
 
-    /// The own address towards a server: the one whose kind it is and that shares the most leading bits with it.
-    fn local_towards(&self, server: IpAddr) -> IpAddr {
-        let shared = |own: &IpAddr| match (own, server) {
-            (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros() as i32,
-            (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros() as i32,
-            _ => -1,
-        };
-        // The first of equals: it is the one that routing prefers.
-        let best = self.addresses.iter().rev().max_by_key(|own| shared(own));
-        best.copied().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
-    }
-
     /// A new association, asked first at the second `at`.
     fn mobilize(&mut self, host: &mut Host<'_>, address: IpAddr, source: &world::Source, mode: Mode, at: i64) {
-        let local = self.local_towards(address);
+        let local = local_towards(&self.addresses, address);
         let mut peer = Peer::new(address, local, self.next_association, source, mode);
         self.next_association = self.next_association.wrapping_add(1).max(1);
         peer.clear(*b"INIT", host.seconds, self.version.family);

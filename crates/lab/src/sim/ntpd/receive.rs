@@ -40,7 +40,7 @@ impl Ntpd {
 
     fn reply(&mut self, host: &mut Host<'_>, index: usize, header: &Header) {
         let sec = self.version.family == Family::Sec;
-        let packet = packet_of(header);
+        let packet = Packet::of(header);
         let peer = &mut self.peers[index];
         let open = peer.open.saturating_sub(1);
         peer.flash &= !0xff;
@@ -147,7 +147,7 @@ impl Ntpd {
     fn broadcast(&mut self, host: &mut Host<'_>, header: &Header, from: IpAddr, to: IpAddr, known: Option<usize>) {
         let group = self.config.asks.iter().find(|source| source.mode == 5 && source.server == to).cloned();
         let (Some(group), true) = (group, self.version.family != Family::Sec) else { return };
-        let packet = packet_of(header);
+        let packet = Packet::of(header);
         let Some(index) = known else {
             let poll = packet.poll.max(group.minpoll);
             let source = crate::world::Source { minpoll: poll, maxpoll: poll, iburst: true, ..group };
@@ -178,23 +178,5 @@ impl Ntpd {
         let delay_s = peer.delay_s;
         let offset_s = difference_s(packet.transmit, ntp(host.clock)) + delay_s / 2.0;
         self.sample(host, index, offset_s, delay_s);
-    }
-}
-
-fn packet_of(header: &Header) -> Packet {
-    Packet {
-        leap: header.leap(),
-        version: header.version(),
-        mode: header.mode(),
-        stratum: header.stratum(),
-        poll: header.poll(),
-        precision: header.precision(),
-        root_delay_s: header.root_delay_s(),
-        root_dispersion_s: header.root_dispersion_s(),
-        refid: header.refid(),
-        reference: header.reference(),
-        origin: header.origin(),
-        receive: header.receive(),
-        transmit: header.transmit(),
     }
 }
