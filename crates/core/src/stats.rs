@@ -61,6 +61,17 @@ pub fn percent(share: f64) -> String {
     if p == 0.0 || p == 100.0 || (9.95..=90.05).contains(&p) { format!("{p:.0} %") } else { format!("{p:.1} %") }
 }
 
+/// How many polls it takes on average until `run` in a row are lost, where each is lost with probability `loss` whatever
+/// became of the others (Feller, An Introduction to Probability Theory, XIII.7).
+#[must_use]
+pub fn polls_until_run(loss: f64, run: u32) -> f64 {
+    if loss >= 1.0 {
+        return f64::from(run);
+    }
+    let all = loss.powi(run as i32);
+    (1.0 - all) / ((1.0 - loss) * all)
+}
+
 /// Fisher's exact test, two-sided: how probable a table at least as uneven as this is, if rows and columns have
 /// nothing to do with each other. Rows are (lost, answered), `a` within a group and `b` outside it.
 #[must_use]
@@ -102,6 +113,15 @@ mod tests {
         assert!((fisher((3, 1), (1, 3)) - 0.485_714).abs() < 1e-5);
         assert!((fisher((4, 0), (0, 4)) - 0.028_571).abs() < 1e-5);
         assert!(fisher((212, 0), (3, 4015)) < 1e-200);
+    }
+
+    #[test]
+    fn runs_of_losses_take_their_time() {
+        // A fair coin shows three heads in a row after 14 throws.
+        assert!((polls_until_run(0.5, 3) - 14.0).abs() < 1e-9);
+        assert!((polls_until_run(3.0 / 8.0, 7) - 1533.0).abs() < 1.0);
+        assert_eq!(polls_until_run(1.0, 7), 7.0);
+        assert!(polls_until_run(0.0, 7).is_infinite());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::rules::path::{Locus, Symptom};
 use crate::rules::{Evidence, Finding, Findings, Measure, Summaries};
 use crate::scene::Scene;
 use crate::signs::{Case, ends};
+use crate::stats::polls_until_run;
 use crate::wire::IcmpError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -187,25 +188,54 @@ pub(super) fn losses(rules: &Summaries, scene: &Scene, findings: &mut Findings, 
     }
 }
 
+/// An alarm after so many seconds without an answer: what telecom clouds watch their upstream servers with.
+const ALARM_S: f64 = 1800.0;
+
+/// When that alarm would go off: in how many seconds on average, if losses come one by one as often as they were measured.
+fn alarm_s(polls: &Polls) -> Option<f64> {
+    let (first, last) = (polls.all.first?.0, polls.all.last?.0);
+    let poll_s = last.since_s(first) / polls.all.n.checked_sub(1).filter(|n| *n > 0)? as f64;
+    let run = (ALARM_S / poll_s).ceil().max(1.0) as u32;
+    let polls = polls_until_run(polls.share().value(), run);
+    (poll_s > 0.0).then(|| (polls * poll_s).max(ALARM_S))
+}
+
+fn alarm_words(alarm_s: f64) -> String {
+    let (day, hour) = (86_400.0, 3600.0);
+    let after = match alarm_s {
+        s if s < 1.1 * ALARM_S => "at once".to_owned(),
+        s if s > 3650.0 * day => "in ten years or never".to_owned(),
+        s if s > 2.0 * day => format!("every {:.0} days", s / day),
+        s => format!("every {:.1} h", s / hour),
+    };
+    format!("; an alarm on {ALARM_S:.0} s without an answer would go off {after}, if losses come one by one")
+}
+
 fn loss((server, client): (IpAddr, IpAddr), polls: &Polls, rules: &Summaries, scene: &Scene) -> Option<Finding> {
     let (_, origin) = polls.lost.first?;
     let inputs = scene.inputs_of(&scene.name(client));
     let reach = rules.loss.reach(&inputs, &server.to_string()).last();
     let also = reach.map_or(String::new(), |(reach, _)| format!("; its own billboard shows reach {reach:03o}"));
+    let alarm_s = alarm_s(polls);
+    let alarm = alarm_s.map_or(String::new(), alarm_words);
     Some(Finding {
         rule: "loss",
         subject: format!("{} to {}", scene.name(client), scene.name(server)),
         statement: format!(
-            "{} got no good answer to {} requests to {}; the longest silence was {:.0} s{also}",
+            "{} got no good answer to {} requests to {}; the longest silence was {:.0} s{also}{alarm}",
             scene.full_name(client),
             polls.share().words(),
             scene.full_name(server),
             polls.longest_silence_s()
         ),
-        measures: vec![
-            ("share", Measure::Share(polls.share())),
-            ("longest_silence_s", Measure::Number(polls.longest_silence_s())),
-        ],
+        measures: [
+            Some(("share", Measure::Share(polls.share()))),
+            Some(("longest_silence_s", Measure::Number(polls.longest_silence_s()))),
+            alarm_s.filter(|s| s.is_finite()).map(|s| ("alarm_1800_s", Measure::Number(s))),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
         evidence: Evidence::of(std::iter::once(origin).chain(reach.map(|(_, o)| o)))?,
         recipe: Some(format!("ntpscope exchanges --host {client} CAPTURE")),
     })

@@ -42,6 +42,34 @@ fn wrapped(text: &str, first: &str, rest: &str) -> Vec<String> {
     textwrap::wrap(&text, options).into_iter().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>()
 }
 
+/// A command, broken between its words with the shell's `\\`, so that it can be pasted; quoted words stay whole.
+fn wrapped_command(command: &str, first: &str, rest: &str) -> Vec<String> {
+    let (mut words, mut quoted) = (vec![String::new()], false);
+    for c in plain(command).chars() {
+        quoted ^= c == '\'';
+        match words.last_mut() {
+            Some(word) if c != ' ' || quoted => word.push(c),
+            _ => words.push(String::new()),
+        }
+    }
+    let mut lines = vec![first.to_owned()];
+    let mut is_new = true;
+    for (at, word) in words.iter().enumerate() {
+        let more = if at + 1 < words.len() { " \\".len() } else { 0 };
+        let Some(line) = lines.last_mut() else { break };
+        let length = line.chars().count() + usize::from(!is_new) + word.chars().count() + more;
+        if !is_new && length > WIDTH {
+            line.push_str(" \\");
+            lines.push(rest.to_owned() + word);
+        } else {
+            line.push_str(if is_new { "" } else { " " });
+            line.push_str(word);
+        }
+        is_new = false;
+    }
+    lines
+}
+
 /// What was looked at, for the end of a report.
 #[derive(Clone, Copy, Debug)]
 pub struct Coverage<'a> {
@@ -51,4 +79,19 @@ pub struct Coverage<'a> {
     pub tally: &'a Tally,
     /// The clocks of the points.
     pub alignment: &'a Alignment,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrapped_command_is_still_that_command() {
+        let command = "comm -23 <(tshark -r pcap/sv_eth0.pcap -Y 'ip.dst == 10.2.0.2 && ntp.flags.mode == 3' -T fields -e ntp.xmt | sort -u) | wc -l";
+        let lines = wrapped_command(command, "  f1  ", "      ");
+        assert!(lines.len() > 1 && lines.iter().all(|line| line.chars().count() <= WIDTH), "{lines:#?}");
+        let joined: Vec<&str> = lines.iter().map(|line| line[6..].trim_end_matches(" \\")).collect();
+        assert_eq!(joined.join(" "), command);
+        assert!(lines[..lines.len() - 1].iter().all(|line| line.ends_with(" \\")));
+    }
 }

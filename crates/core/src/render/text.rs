@@ -1,6 +1,6 @@
 //! The report for people: 80 columns, no colour needed, the answer first.
 
-use super::{Coverage, wrapped};
+use super::{Coverage, wrapped, wrapped_command};
 use crate::causes::Kind;
 use crate::diagnosis::{Advice, CLAIM, Claim, Diagnosis, Place, Undecided};
 use crate::rules::path::Direction;
@@ -176,7 +176,11 @@ impl Page {
         }
         if !recipes.is_empty() {
             self.text(0, "TO COUNT AGAIN");
-            recipes.iter().for_each(|(recipe, ids)| self.labelled(&list(ids), 11, recipe));
+            for (recipe, ids) in recipes {
+                let first = format!("  {:<11}", list(&ids));
+                let first = if first.ends_with(' ') { first } else { first + " " };
+                self.lines(wrapped_command(recipe, &first, &" ".repeat(13)));
+            }
             self.gap();
         }
     }

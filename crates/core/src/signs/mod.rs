@@ -5,6 +5,7 @@
 
 mod daemon;
 mod path;
+mod recipe;
 pub mod told;
 
 use crate::exchange::{Fate, PointId};

@@ -48,8 +48,7 @@ impl Examiner<'_> {
             }
         };
         let last = total.last.map(|(_, origin)| origin);
-        let filter =
-            format!("{}.addr == {} && ntp", if symptom.server.is_ipv6() { "ipv6" } else { "ip" }, symptom.server);
+        let recipe = self.symptom_recipe(symptom, scene.input_name(example.input));
         Some(self.findings.add(Finding {
             rule: if matches!(symptom.locus, Locus::Answered(_)) { "exchange" } else { "path" },
             subject,
@@ -60,9 +59,7 @@ impl Examiner<'_> {
                 ("share", Measure::Share(share)),
             ],
             evidence: Evidence::of(std::iter::once(example).chain(last))?,
-            recipe: Some(format!(
-                "tshark -r CAPTURE -Y '{filter}' -T fields -e frame.number -e udp.srcport -e ntp.xmt -e ntp.org"
-            )),
+            recipe: Some(recipe),
         }))
     }
 
@@ -87,7 +84,7 @@ impl Examiner<'_> {
                 ),
                 measures: vec![("lost", Measure::Number(hop.lost as f64)), ("share", Measure::Share(share))],
                 evidence,
-                recipe: Some(format!("ntpscope exchanges {} {}", self.capture_of(hop.from), self.capture_of(hop.to))),
+                recipe: Some(self.hop_recipe(hop.from, hop.to, server, hop.direction)),
             });
             told.push((hop, id));
         }
