@@ -134,7 +134,7 @@ pub(super) fn best(case: &Case, ranked: &[(&Cause, f64)], scene: &Scene) -> Opti
         Holder::Device => scene.routers().next().unwrap_or("the router or NAT on the way").to_owned(),
     };
     let command = piece.command.replace("HOST", &host.replace(' ', "-"));
-    (bits > 0.0).then(|| Advice { server: case.symptom.server, host, command, bits, open_bits })
+    Some(Advice { server: case.symptom.server, host, command, bits, open_bits }).filter(|advice| advice.bits > 0.0)
 }
 
 /// The mutual information between the cause and what a piece would show, in bits.

@@ -146,6 +146,22 @@ impl Scene {
                 }
             }
         }
+        self.claim_by_elimination(rules, routes);
+    }
+
+    /// Where one server is asked of which no host is known, and one host counts requests of which no address is known.
+    fn claim_by_elimination(&mut self, rules: &Summaries, routes: &Routes) {
+        let told = rules.account.inputs().collect::<Vec<_>>();
+        let told = rules.account.sources(&told).into_iter().filter_map(|source| source.parse().ok());
+        let mut servers: BTreeSet<IpAddr> = routes.servers().into_iter().chain(told).collect();
+        servers.retain(|server| !self.addresses.contains_key(server) && !is_clock(*server));
+        let known: BTreeSet<&str> = self.addresses.values().map(|claim| claim.host.as_str()).collect();
+        let hosts: Vec<&String> = self.daemons.iter().filter(|host| !known.contains(host.as_str())).collect();
+        if let (1, Some(server), [host]) = (servers.len(), servers.first(), hosts.as_slice()) {
+            let (server, host) = (*server, (*host).clone());
+            let why = "the only server that is asked, and the only host without an address that counts requests";
+            self.claim(server, host, why.into(), None);
+        }
     }
 
     /// Gives each host one name, and the addresses that the host itself says are its own.
@@ -316,6 +332,12 @@ impl Scene {
             Place::Frame(frame) => format!("{} frame {frame}", self.input_name(origin.input)),
         }
     }
+}
+
+/// Whether an address is one of ntpd's reference clocks (127.127.0.0/16).
+#[must_use]
+pub fn is_clock(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V4(v4) if v4.octets()[..2] == [127, 127])
 }
 
 /// Whether an address stands for a host of which none is known.

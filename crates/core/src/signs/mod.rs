@@ -150,7 +150,8 @@ impl Examiner<'_> {
         if let Some(at) = at {
             self.contrast(&mut case, at);
         }
-        if matches!(case.locus, "told" | "beyond") {
+        // What captures show of the ports, the table would only show once more.
+        if matches!(case.locus, "told" | "beyond") && case.contrasts.ports.len() < 2 {
             self.tracked(&mut case);
         }
         self.daemon(&mut case);

@@ -8,7 +8,7 @@ use crate::rules::contrast::usual_ports;
 use crate::rules::exchange::Count;
 use crate::rules::path::{Locus, Symptom};
 use crate::rules::{Evidence, Finding, FindingId, Measure, Summaries};
-use crate::scene::Scene;
+use crate::scene::{Scene, is_clock};
 use crate::stats::Share;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -59,8 +59,7 @@ fn accounts(rules: &Summaries, scene: &mut Scene) -> Vec<(IpAddr, IpAddr, Polled
     for (host, inputs) in hosts {
         for source in rules.account.sources(&inputs) {
             let server = source.parse().unwrap_or_else(|_| scene.address_of(source));
-            let is_clock = matches!(server, IpAddr::V4(v4) if v4.octets()[..2] == [127, 127]);
-            if is_clock || captured.contains(&(server, host.clone())) {
+            if is_clock(server) || captured.contains(&(server, host.clone())) {
                 continue;
             }
             if let Some(polled) = rules.account.polled(&inputs, source) {
