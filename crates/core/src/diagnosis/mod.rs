@@ -1,6 +1,7 @@
 //! From findings to causes: what explains the symptoms, how probably, what is ruled out, what stays open.
 
 mod claim;
+mod counted;
 mod decide;
 mod rank;
 mod rewrite;
@@ -193,6 +194,8 @@ pub fn diagnose(rules: &Summaries, scene: &mut Scene) -> Diagnosis {
     }
     verdicts.finish(&mut out, &causes);
     out.advice.sort_by(|a, b| b.bits.total_cmp(&a.bits));
+    let known = cases.iter().map(|case| scene.name(case.symptom.server)).collect();
+    counted::refusals(rules, scene, &causes, &known, &mut findings, &mut out);
     risks(&mut out, &causes, rules, scene, &seen, &mut findings);
     losses(rules, scene, &mut findings, &mut out);
     out.diagnoses.sort_by(|a, b| (a.kind as u8).cmp(&(b.kind as u8)).then(b.probability.total_cmp(&a.probability)));

@@ -23,6 +23,10 @@ pub fn report(diagnosis: &Diagnosis, coverage: Coverage<'_>) -> String {
     if faults.is_empty() {
         let answered = diagnosis.answered;
         let verdict = match (answered.whole, diagnosis.symptoms) {
+            (0, _) if !diagnosis.undecided.is_empty() => {
+                "SERVERS REFUSE, and what was given does not tell whom: no requests whose fate is known are in it."
+                    .into()
+            }
             (0, _) => "NOTHING TO JUDGE BY: no requests whose fate is known are in what was given.".to_owned(),
             (_, 0) => format!("NO FAULT FOUND in what was given: {} requests were answered well.", answered.words()),
             _ => {

@@ -306,6 +306,11 @@ impl Scene {
         self.routers.contains(host)
     }
 
+    /// All hosts whose daemon says what it counts.
+    pub fn daemons(&self) -> impl Iterator<Item = &str> {
+        self.daemons.iter().map(String::as_str)
+    }
+
     /// All routers that are known.
     pub fn routers(&self) -> impl Iterator<Item = &str> {
         self.routers.iter().map(String::as_str)
