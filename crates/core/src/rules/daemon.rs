@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 const MOST_VALUES: usize = 4096;
 
 /// Variables that some rule asks for; the others are not kept.
-const ASKED: &[&str] = &["version", "srcadr", "dstadr", "clock", "stratum", "refid", "leap", "reach"];
+const ASKED: &[&str] = &["version", "srcadr", "dstadr", "clock", "stratum", "refid", "leap", "reach", "io_sendfailed"];
 
 /// What the daemons said, by input.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -116,6 +116,29 @@ impl Daemons {
         let (&(from, first, (low, early)), &(to, last, (high, late))) = (looks.first()?, looks.last()?);
         let over_s = first.zip(last).map(|(first, last)| last - first);
         (to > from && high >= low).then(|| Growth { by: high - low, over_s, looks: (early, late) })
+    }
+
+    /// How often the daemon of `inputs` could not send, from the first look to the last.
+    #[must_use]
+    pub fn sends_failed(&self, inputs: &[InputId]) -> Option<(u64, Origin)> {
+        let key = (String::new(), "io_sendfailed".to_owned());
+        let looks = self.of(inputs).filter_map(|said| said.variables.get(&key));
+        let counts: Vec<(u64, Origin)> = looks.filter_map(|(text, o)| Some((text.parse().ok()?, *o))).collect();
+        let (low, high) = (counts.iter().min()?, counts.iter().max()?);
+        Some((if counts.len() > 1 { high.0 - low.0 } else { high.0 }, high.1))
+    }
+
+    /// How a counter that is kept in parts (for each processor) grew from the lowest look to the highest; where there
+    /// is but one look, its value since boot.
+    #[must_use]
+    pub fn summed(&self, inputs: &[InputId], name: Counter) -> Option<(u64, Origin)> {
+        let sum = |said: &Said| {
+            let parts: Vec<_> = said.counters.iter().filter(|((_, counter), _)| *counter == name).collect();
+            Some((parts.iter().map(|(_, (value, _))| value).sum::<u64>(), parts.first()?.1.1))
+        };
+        let looks: Vec<(u64, Origin)> = self.of(inputs).filter_map(sum).collect();
+        let (low, high) = (looks.iter().min()?, looks.iter().max()?);
+        Some((if looks.len() > 1 { high.0 - low.0 } else { high.0 }, high.1))
     }
 
     /// Where the daemon of `inputs` has said anything of itself: it was running then.

@@ -1,12 +1,15 @@
 //! Rules: what is measured. Each folds rows into a summary, merges summaries, and judges one into findings.
 
 pub mod contrast;
+pub mod copies;
 pub mod daemon;
 pub mod exchange;
 pub mod identity;
 pub mod loss;
 pub mod nat;
+pub mod pace;
 pub mod path;
+pub mod polling;
 mod sampled;
 
 pub use sampled::{MOST_ROWS, Sampled};
@@ -58,6 +61,12 @@ pub struct Summaries {
     pub loss: loss::Losses,
     /// What the daemons say of themselves.
     pub daemon: daemon::Daemons,
+    /// When each client asked.
+    pub polling: polling::Polls,
+    /// What came twice.
+    pub copies: copies::Copies,
+    /// How fast servers answer.
+    pub pace: pace::Paces,
     /// What hosts are called.
     pub identity: identity::Names,
 }
@@ -70,6 +79,9 @@ impl Summary for Summaries {
         self.nat.fold(material);
         self.loss.fold(material);
         self.daemon.fold(material);
+        self.polling.fold(material);
+        self.copies.fold(material);
+        self.pace.fold(material);
         self.identity.fold(material);
     }
 
@@ -80,6 +92,9 @@ impl Summary for Summaries {
         self.nat.merge(later.nat);
         self.loss.merge(later.loss);
         self.daemon.merge(later.daemon);
+        self.polling.merge(later.polling);
+        self.copies.merge(later.copies);
+        self.pace.merge(later.pace);
         self.identity.merge(later.identity);
     }
 }

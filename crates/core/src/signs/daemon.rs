@@ -58,6 +58,7 @@ impl Examiner<'_> {
             (Counter::BadFormat, "bad-format-grew", "bad length or format"),
             (Counter::Limited, "limited-grew", "rate limited"),
             (Counter::Restricted, "restricted-grew", "restricted"),
+            (Counter::Declined, "declined-grew", "declined"),
         ] {
             let Some(growth) = self.rules.daemon.growth(&inputs, counter) else { continue };
             // What is answered with a kiss is limited as well.
@@ -182,7 +183,7 @@ impl Examiner<'_> {
 
 /// Whether a packet filter's rule asks for the source port: `udp sport != 123` (nft), `--sport 123` or
 /// `--source-ports 123,1024:65535` (iptables-save), `udp spt:!123` or `multiport sports 123` (`iptables -L`).
-fn is_by_source_port(rule: &str) -> bool {
+pub(super) fn is_by_source_port(rule: &str) -> bool {
     rule.split_whitespace().any(|word| {
         let option = word.strip_prefix("--").unwrap_or(word);
         matches!(option, "sport" | "sports" | "source-port" | "source-ports")
