@@ -226,7 +226,7 @@ mod tests {
     fn asked(seconds: impl IntoIterator<Item = i64>, announced: i8) -> Asked {
         let mut asked = Asked { announced, ..Asked::default() };
         for s in seconds {
-            let origin = Origin { input: InputId(0), place: Place::Frame(s as u64) };
+            let origin = Origin { input: InputId(0), place: Place::Frame(s as u32) };
             let poll = Poll { time: Time(s * SECOND), origin, answered: true };
             asked.add(Asked { polls: vec![poll], announced, ..Asked::default() });
         }
