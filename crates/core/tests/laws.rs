@@ -225,7 +225,7 @@ fn view(summaries: &Summaries) -> BTreeMap<&'static str, String> {
         ("daemon", format!("{daemon:?}")),
         ("polling", format!("{:?}", polling.pauses())),
         ("copies", format!("{:?}", copies.doublings(&path.routes(&scene())))),
-        ("pace", format!("{:?}", [2, 3].map(|host| pace.together(ip(2, host))))),
+        ("pace", format!("{:?}", [2, 3].map(|host| pace.together(ip(2, host), Some(PointId(3)))))),
         ("identity", format!("{identity:?}")),
         ("every number", numbers.join("\n")),
     ])

@@ -32,7 +32,19 @@ pub(super) fn sufferers(cause: Option<&Cause>, case: &Case, rules: &Summaries, s
         _ => speaks("a-length-separates"),
     });
     let named = |client: &IpAddr| set.is_none_or(|set| set.clients.contains(client));
-    let clients = harmed(&case.symptom, SUFFERS).filter(named).flat_map(|client| behind(client, case, rules));
+    // Whoever suffered suffered while it lasted.
+    let total = case.symptom.total();
+    let lasted = total
+        .first
+        .zip(total.last)
+        .map_or(0, |((from, _), (until, _))| rules.pace.asked_within(case.symptom.server, from, until));
+    let mut symptom = case.symptom.clone();
+    let part = lasted as f64 / symptom.came().max(1) as f64;
+    for (client, came) in symptom.reached.iter_mut().filter(|_| lasted > 0 && part < 1.0) {
+        let lost = symptom.lost.get(client).map_or(0, |lost| lost.n);
+        *came = ((*came as f64 * part) as u64).max(lost);
+    }
+    let clients = harmed(&symptom, SUFFERS).filter(named).flat_map(|client| behind(client, case, rules));
     clients.map(|client| scene.name(client)).collect()
 }
 

@@ -29,9 +29,7 @@ fn log_odds(cause: &Cause, case: &Case) -> f64 {
 
 pub(super) fn weigh(cause: &Cause, weight: &causes::Weight, case: &Case) -> f64 {
     let holds = match weight.name.as_str() {
-        "version" => {
-            case.version.as_ref().map(|(v, _)| cause.versions.iter().any(|range| range.holds(v)))
-        }
+        "version" => case.version.as_ref().map(|(v, _)| cause.versions.iter().any(|range| range.holds(v))),
         name => sign(case, name).map(|s| s.holds),
     };
     match holds {

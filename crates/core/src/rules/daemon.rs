@@ -132,9 +132,14 @@ impl Daemons {
     #[must_use]
     pub fn remembers(&self, inputs: &[InputId], address: &str) -> Option<(u64, Origin)> {
         let lists = self.of(inputs).filter(|said| !said.clients.is_empty());
-        lists.filter_map(|said| said.clients.get(address).or(said.clients.values().next()).map(|any| {
-            said.clients.get(address).copied().unwrap_or((0, any.1))
-        })).max()
+        lists
+            .filter_map(|said| {
+                said.clients
+                    .get(address)
+                    .or(said.clients.values().next())
+                    .map(|any| said.clients.get(address).copied().unwrap_or((0, any.1)))
+            })
+            .max()
     }
 
     /// Queries of `ntpq` that the daemon of `inputs` was asked between its first look and its last, as far as their
@@ -146,7 +151,10 @@ impl Daemons {
         let asked: Vec<u64> = looks
             .map(|said| {
                 let variables = u64::from(said.variables.contains_key(&(String::new(), "version".into())));
-                has(said, Counter::Received) + has(said, Counter::Sent) + variables + u64::from(!said.clients.is_empty())
+                has(said, Counter::Received)
+                    + has(said, Counter::Sent)
+                    + variables
+                    + u64::from(!said.clients.is_empty())
             })
             .collect();
         asked.iter().sum::<u64>() - asked.last().copied().unwrap_or(0)

@@ -1,7 +1,7 @@
 //! Rule `pace`: how fast each server answers, and how many it leaves unanswered, by the time of day.
 
 use super::{Material, Sampled, Summary};
-use crate::exchange::{Fate, Points};
+use crate::exchange::{Fate, PointId, Points};
 use crate::time::{SECOND, Time};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -13,9 +13,9 @@ pub const STRETCH_S: i64 = 8;
 /// that is not seen at the server.
 pub const SLOW_S: f64 = 0.25;
 
-/// Requests to each server by their time.
+/// Requests to each server by the points that saw them and by their time.
 #[derive(Clone, Debug, Default)]
-pub struct Paces(Sampled<(IpAddr, i64), Pace>);
+pub struct Paces(Sampled<(IpAddr, Points, i64), Pace>);
 
 /// Requests to one server in one stretch.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -61,7 +61,8 @@ impl Summary for Paces {
             }
             _ => return,
         }
-        if let Some(own) = self.0.entry((near.destination.0, stretch(near.time))) {
+        let seen = exchange.requests.iter().map(|s| s.point).collect();
+        if let Some(own) = self.0.entry((near.destination.0, seen, stretch(near.time))) {
             own.add(pace);
         }
     }
@@ -85,22 +86,27 @@ impl Pace {
 }
 
 impl Paces {
-    fn of(&self, server: IpAddr) -> BTreeMap<i64, Pace> {
-        let own = self.0.sorted().into_iter().filter(|((s, _), _)| *s == server);
-        own.map(|((_, stretch), pace)| (*stretch, *pace)).collect()
+    /// By stretch; of the lost only those that came to a point, where one is named.
+    fn of(&self, server: IpAddr, at: Option<PointId>) -> BTreeMap<i64, Pace> {
+        let mut all: BTreeMap<i64, Pace> = BTreeMap::new();
+        for ((_, seen, stretch), pace) in self.0.sorted().into_iter().filter(|((s, ..), _)| *s == server) {
+            let came = at.is_none_or(|at| seen.contains(at));
+            all.entry(*stretch).or_default().add(Pace { lost: if came { pace.lost } else { 0 }, ..*pace });
+        }
+        all
     }
 
     /// How many requests to a server have a known fate, from one instant to another.
     #[must_use]
     pub fn asked_within(&self, server: IpAddr, from: Time, until: Time) -> u64 {
-        let own = self.of(server);
+        let own = self.of(server, None);
         own.range(stretch(from)..=stretch(until)).map(|(_, pace)| pace.fast + pace.slow + pace.lost).sum()
     }
 
-    /// How losses and slow answers lie together.
+    /// How losses and slow answers lie together; of the losses only those that came to `at`, where it is given.
     #[must_use]
-    pub fn together(&self, server: IpAddr) -> Together {
-        let own = self.of(server);
+    pub fn together(&self, server: IpAddr, at: Option<PointId>) -> Together {
+        let own = self.of(server, at);
         let mut all = Together::default();
         for (stretch, pace) in &own {
             all.slow += pace.slow;

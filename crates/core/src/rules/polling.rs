@@ -83,6 +83,8 @@ pub struct Pause {
     pub others: BTreeSet<IpAddr>,
     /// Where its requests were seen nearest to it.
     pub near: Option<PointId>,
+    /// Whether other clients' requests were seen there too: then it is not the client's own interface.
+    pub shared: bool,
     /// Whether its last polls before had all gone unanswered: it may have backed off.
     pub retreat: bool,
 }
@@ -210,6 +212,7 @@ impl Polls {
                     sent: asked.polls.len() as u64,
                     others: others.map(|((_, c), _)| *c).collect(),
                     near: asked.near.iter().next(),
+                    shared: all.iter().any(|((_, c), other)| *c != client && other.seen.0 & asked.near.0 != 0),
                     retreat: last.len() == RETREAT && last.iter().all(|poll| !poll.answered),
                 });
             }

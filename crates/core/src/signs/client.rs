@@ -27,7 +27,10 @@ impl Examiner<'_> {
             statement: format!(
                 "{client} asked {server} every {:.0} s or oftener, but nobody from {} to {}{end}: {} polls are missing \
                  in {length_s:.0} s{meanwhile}",
-                pause.interval_s.max(1.0), pause.from.0, pause.until.0, pause.missed
+                pause.interval_s.max(1.0),
+                pause.from.0,
+                pause.until.0,
+                pause.missed
             ),
             measures: vec![
                 ("missed", Measure::Number(pause.missed as f64)),
@@ -53,18 +56,22 @@ impl Examiner<'_> {
         let kissed = self.rules.path.iter().any(|(trace, _)| {
             (trace.server, trace.client) == (pause.server, pause.client) && matches!(trace.fate, Fate::Kiss(_))
         });
+        let own = own_host == Some(self.scene.name(pause.client).as_str());
+        // A capture of nobody's host that saw this client alone may be its own.
+        let elsewhere = own_host.is_some() || pause.shared;
+        let watched = (own || elsewhere).then_some(("watched-at-client", own));
         let signs = [
             ("polls-missing", true),
             ("others-went-on", !pause.others.is_empty()),
-            ("watched-at-client", own_host == Some(self.scene.name(pause.client).as_str())),
             ("retreat", pause.retreat),
             ("kiss-rate", kissed),
         ];
+        let signs = signs.into_iter().chain(watched);
         Some(Case {
             symptom,
             locus: "unasked",
             contrasts: Default::default(),
-            signs: signs.into_iter().map(|(name, holds)| Sign { name, holds, by: vec![found] }).collect(),
+            signs: signs.map(|(name, holds)| Sign { name, holds, by: vec![found] }).collect(),
             found,
             version: None,
             bad_port: None,

@@ -23,9 +23,20 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// The places of a symptom, as causes name them under `explains`.
-pub const LOCI: &[&str] =
-    &["server", "segment", "device", "beyond", "kiss", "elsewhere", "misdirected", "unsynchronised", "late", "error",
-      "unasked", "doubled"];
+pub const LOCI: &[&str] = &[
+    "server",
+    "segment",
+    "device",
+    "beyond",
+    "kiss",
+    "elsewhere",
+    "misdirected",
+    "unsynchronised",
+    "late",
+    "error",
+    "unasked",
+    "doubled",
+];
 
 /// The signs that causes may name, and what each means.
 pub const SIGNS: &[(&str, &str)] = &[
@@ -71,16 +82,25 @@ pub const SIGNS: &[(&str, &str)] = &[
     ("length-rule", "a packet filter's listing has a rule that drops by length, and it has counted"),
     ("drop-rule", "the device's listing has a rule that drops, and it has counted at least half as many as were lost"),
     ("declined-grew", "the server counts as many declined requests as were lost"),
-    ("daemon-answered-them", "the server's daemon accepted the lost requests and sent about as many packets as it received"),
+    (
+        "daemon-answered-them",
+        "the server's daemon accepted the lost requests and sent about as many packets as it received",
+    ),
     ("send-failed", "the server's daemon counts packets that it could not send"),
     ("never-answered", "those who lose requests here never got an answer"),
     ("lost-while-slow", "requests are lost when answers are slow, and not when they are fast"),
     ("slow-at-server", "answers are slow already at the server's own capture"),
-    ("tracking-clashed", "the device's connection tracking failed to insert about as many flows as were lost (insert_failed)"),
+    (
+        "tracking-clashed",
+        "the device's connection tracking failed to insert about as many flows as were lost (insert_failed)",
+    ),
     ("range-too-small", "the NAT may choose from fewer ports than clients ask through it"),
     ("rewrites", "the device rewrites source addresses or ports"),
     ("answers-misdirected", "replies go to a host that has not asked"),
-    ("polls-missing", "a client that polls evenly sent none for many intervals, though its poll field announced no longer ones"),
+    (
+        "polls-missing",
+        "a client that polls evenly sent none for many intervals, though its poll field announced no longer ones",
+    ),
     ("others-went-on", "other clients asked meanwhile"),
     ("watched-at-client", "the client's own interface was recorded: requests that it sends would have been seen"),
     ("retreat", "its last polls before had gone unanswered"),
@@ -247,6 +267,11 @@ impl Examiner<'_> {
         let contrasts = &case.contrasts;
         let (lost, answered) = contrasts.clients.values().fold((0, 0), |(l, a), c| (l + c.lost, a + c.answered));
         let Some((_, example)) = case.symptom.total().first.filter(|_| lost > 0 && answered > 0) else { return };
+        // Where most of what came past here was lost further on, what separates it says nothing of this place.
+        let here = case.symptom.total().n;
+        if ends(case.symptom.locus).is_some() && (here as f64) < lost as f64 * OWN {
+            return;
+        }
         let best = contrasts.separating().next();
         let tried = contrasts.tried.len();
         let mut measures = vec![("tried", Measure::Number(tried as f64))];
@@ -303,17 +328,30 @@ impl Examiner<'_> {
         if contrasts.tried.iter().any(|c| LENGTHS.contains(&c.name)) {
             holds.push(("a-length-separates", others.iter().any(|name| LENGTHS.contains(name))));
         }
-        // To be replaced by what contrast itself tells of these sets.
+        // To be replaced by what contrast itself tells of these sets. What all requests have in common, and some were
+        // lost and others answered, separates nothing.
+        let common = lost >= COMMON && answered >= COMMON;
         for (attribute, sign) in DERIVED {
-            if let Some(tried) = contrasts.get(attribute) {
-                holds.push((sign, tried.separates));
+            match contrasts.get(attribute) {
+                Some(tried) => holds.push((sign, tried.separates)),
+                None if common => holds.push((sign, false)),
+                None => {}
             }
+        }
+        if common && contrasts.ports.len() == 1 {
+            holds.push(("a-port-separates", false));
+        }
+        if common && !contrasts.tried.iter().any(|c| LENGTHS.contains(&c.name)) {
+            holds.push(("a-length-separates", false));
         }
         if let Some(tried) = contrasts.get("poll-field") {
             let bound = tried.filter.rsplit(' ').next().and_then(|n| n.parse::<i64>().ok());
             let short = bound.is_some_and(|n| (0..4).contains(&n)) && !tried.filter.contains(">=");
             holds.push(("poll-below-4", tried.separates && short));
         }
+        // Losses further on blur what separates here.
+        let blurred = ends(case.symptom.locus).is_some() && here < lost;
+        holds.retain(|(_, is)| *is || !blurred);
         case.bad_port = contrasts.worst_port();
         holds.into_iter().for_each(|(name, is)| case.hold(name, is, id));
     }
@@ -339,6 +377,12 @@ impl Case {
         }
     }
 }
+
+/// Share of what was lost past a point that must have been lost there for its attributes to tell why.
+const OWN: f64 = 0.5;
+
+/// Lost and answered requests, each, from which on an attribute that all share is known not to decide.
+const COMMON: u64 = 4;
 
 /// Attributes whose separating lost from answered is a sign of its own.
 const DERIVED: [(&str, &str); 4] = [
@@ -385,9 +429,10 @@ pub fn last_point(locus: Locus) -> Option<PointId> {
 #[must_use]
 pub fn ends(locus: Locus) -> Option<(PointId, PointId)> {
     match locus {
-        Locus::Segment(from, to, _) | Locus::Device(from, to, _) | Locus::Late(Some((from, to))) | Locus::Doubled(from, to, _) => {
-            Some((from, to))
-        }
+        Locus::Segment(from, to, _)
+        | Locus::Device(from, to, _)
+        | Locus::Late(Some((from, to)))
+        | Locus::Doubled(from, to, _) => Some((from, to)),
         _ => None,
     }
 }

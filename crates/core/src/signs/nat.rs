@@ -24,7 +24,9 @@ impl Examiner<'_> {
             let id = self.findings.add(Finding {
                 rule: "nat",
                 subject: host.clone(),
-                statement: format!("{host}'s connection tracking failed to insert {clashes} flows; {lost} packets vanished"),
+                statement: format!(
+                    "{host}'s connection tracking failed to insert {clashes} flows; {lost} packets vanished"
+                ),
                 measures: vec![("insert_failed", Measure::Number(clashes as f64))],
                 evidence: Evidence::at(origin),
                 recipe: Some("conntrack -S, twice: insert_failed".into()),
@@ -79,7 +81,9 @@ impl Examiner<'_> {
         let inputs = self.scene.inputs_of(host);
         let drops: Vec<_> = self.rules.nat.drops(&inputs).cloned().collect();
         // The same rule is listed at every look; the one that counted most is the latest.
-        let most = |kind: Kind| drops.iter().filter(|(rule, _)| kind_of(&rule.text) == kind).max_by_key(|(rule, _)| rule.packets);
+        let most = |kind: Kind| {
+            drops.iter().filter(|(rule, _)| kind_of(&rule.text) == kind).max_by_key(|(rule, _)| rule.packets)
+        };
         for (kind, sign) in [(Kind::Class, "class-rule"), (Kind::Length, "length-rule"), (Kind::Other, "drop-rule")] {
             let Some((rule, origin)) = most(kind) else { continue };
             let id = self.findings.add(Finding {
@@ -122,7 +126,9 @@ fn kind_of(rule: &str) -> Kind {
 /// hoplimit` (nft), `--dscp 0x2e`, `--tos`, `--ttl-lt`, `--hl-eq` (iptables-save), `DSCP match`, `TTL match` (`iptables -L`).
 fn is_by_class(rule: &str) -> bool {
     let words: Vec<&str> = rule.split_whitespace().collect();
-    let option = |word: &str| word.strip_prefix("--").is_some_and(|o| ["dscp", "tos", "ttl-", "hl-"].iter().any(|s| o.starts_with(s)));
+    let option = |word: &str| {
+        word.strip_prefix("--").is_some_and(|o| ["dscp", "tos", "ttl-", "hl-"].iter().any(|s| o.starts_with(s)))
+    };
     words.iter().any(|word| option(word) || matches!(*word, "dscp" | "hoplimit" | "ttl" | "tos"))
         || words.windows(2).any(|w| w[1] == "match" && matches!(w[0], "DSCP" | "TTL" | "TOS" | "HL"))
 }

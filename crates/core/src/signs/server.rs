@@ -1,6 +1,6 @@
 //! Signs of a server that gets requests and serves them ill: it can't answer, it is too slow, it has no time itself.
 
-use super::{Case, Examiner};
+use super::{Case, Examiner, last_point};
 use crate::exchange::Fate;
 use crate::model::{Counter, InputId};
 use crate::rules::pace::Together;
@@ -23,9 +23,11 @@ impl Examiner<'_> {
         let inputs = self.inputs_of(case.symptom.server);
         if case.locus == "server" {
             self.answers_unseen(case, &inputs);
-            let own = self.rules.loss.captured().filter(|((s, c), _)| {
-                *s == case.symptom.server && case.symptom.lost.contains_key(c)
-            });
+            let own = self
+                .rules
+                .loss
+                .captured()
+                .filter(|((s, c), _)| *s == case.symptom.server && case.symptom.lost.contains_key(c));
             let answered = own.filter(|(_, polls)| polls.answered.is_some()).count();
             case.hold("never-answered", answered == 0, case.found);
         }
@@ -75,7 +77,8 @@ impl Examiner<'_> {
             });
             // What never came to the daemon was not answered by it.
             let missed = case.signs.iter().find(|sign| sign.name == "daemon-missed-them").map(|sign| sign.holds);
-            let reached = reached && missed.is_none_or(|missed| !missed) && (missed.is_some() || received.over_s.is_none());
+            let reached =
+                reached && missed.is_none_or(|missed| !missed) && (missed.is_some() || received.over_s.is_none());
             if reached && expected >= FEWEST as f64 {
                 case.hold("daemon-answered-them", (unanswered as f64) < expected * MOSTLY, id);
             }
@@ -97,7 +100,7 @@ impl Examiner<'_> {
     /// Whether requests are lost when answers are slow.
     fn slowness(&mut self, case: &mut Case) {
         let server = case.symptom.server;
-        let Together { lost, fast, slow, slow_at } = self.rules.pace.together(server);
+        let Together { lost, fast, slow, slow_at } = self.rules.pace.together(server, last_point(case.symptom.locus));
         let (near, all) = (Share::of(lost.0, lost.0 + lost.1), lost.0 + lost.1);
         let Some((_, example)) = case.symptom.total().first.filter(|_| slow > 0) else { return };
         let name = self.scene.full_name(server);
