@@ -81,6 +81,7 @@ pub(super) fn claim(
         _ => Default::default(),
     };
     let server = scene.name(symptom.server);
+    let client = symptom.lost.keys().next().map_or_else(|| "CLIENT".into(), IpAddr::to_string);
     let port = case.bad_port.unwrap_or(1).to_string();
     let fill = |text: &String| {
         let pairs = [
@@ -91,6 +92,7 @@ pub(super) fn claim(
             ("{to}", &to),
             ("{place}", &place.words()),
             ("{port}", &port),
+            ("{client}", &client),
         ];
         pairs.iter().fold(text.clone(), |text, (key, value)| text.replace(key, value))
     };
