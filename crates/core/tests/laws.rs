@@ -158,6 +158,8 @@ const SAID: &[Option<What<'static>>] = &[
     Some(What::Variable { association: "", name: "hostname", value: "ntp1.example.net" }),
     Some(What::Address { interface: "eth0", address: ip(2, 3), prefix: 24 }),
     Some(What::Flow(FLOW)),
+    Some(What::Client { address: "10.1.0.13", port: None, count: 3 }),
+    Some(What::Client { address: "10.1.0.13", port: Some(108), count: 7 }),
     Some(What::Rule(FilterRule {
         hook: "input",
         text: "udp sport < 123 drop",
@@ -217,7 +219,7 @@ fn scene() -> Scene {
 
 /// All that summaries can be asked, rule by rule; and every number in them, in an order that no table dictates.
 fn view(summaries: &Summaries) -> BTreeMap<&'static str, String> {
-    let Summaries { exchange, path, contrast, nat, loss, account, daemon, identity } = summaries;
+    let Summaries { exchange, path, contrast, nat, loss, account, daemon, polling, copies, pace, identity } = summaries;
     let inputs: Vec<InputId> = (0..9).map(InputId).collect();
     let ways = [2, 3].into_iter().flat_map(|host| (0..4).map(move |p| (ip(2, host), PointId(p))));
     let contrasts: Vec<_> = ways.map(|(server, point)| contrast.contrasts(server, point)).collect();
@@ -236,6 +238,9 @@ fn view(summaries: &Summaries) -> BTreeMap<&'static str, String> {
         ("loss", format!("{captured:?} {reach:?}")),
         ("account", format!("{account:?}")),
         ("daemon", format!("{daemon:?}")),
+        ("polling", format!("{:?}", polling.pauses())),
+        ("copies", format!("{:?}", copies.doublings(&path.routes(&scene())))),
+        ("pace", format!("{:?}", [2, 3].map(|host| pace.together(ip(2, host), Some(PointId(3)))))),
         ("identity", format!("{identity:?}")),
         ("every number", numbers.join("\n")),
     ])

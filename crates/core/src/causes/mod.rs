@@ -1,5 +1,6 @@
 //! Causes: knowledge as data. One TOML file each, compiled in; to add one, write the file and add a line to [`FILES`].
 
+use crate::version::Version;
 use serde::Deserialize;
 
 /// The files, in the order of `CAUSES` ids in the documentation.
@@ -18,6 +19,14 @@ const FILES: &[(&str, &str)] = &[
     ("drop-in-device", include_str!("drop-in-device.toml")),
     ("source-port-filter", include_str!("source-port-filter.toml")),
     ("size-filter", include_str!("size-filter.toml")),
+    ("ntpd-short-poll-field", include_str!("ntpd-short-poll-field.toml")),
+    ("server-ignores-mode", include_str!("server-ignores-mode.toml")),
+    ("server-no-return-route", include_str!("server-no-return-route.toml")),
+    ("server-overloaded", include_str!("server-overloaded.toml")),
+    ("dscp-or-ttl-filter", include_str!("dscp-or-ttl-filter.toml")),
+    ("nat-mapping-conflict", include_str!("nat-mapping-conflict.toml")),
+    ("duplicated-packets", include_str!("duplicated-packets.toml")),
+    ("client-not-polling", include_str!("client-not-polling.toml")),
     ("nat-port-rewrite", include_str!("nat-port-rewrite.toml")),
 ];
 
@@ -72,6 +81,14 @@ pub struct Cause {
     pub sources: Vec<String>,
 }
 
+impl Cause {
+    /// Whether it can be why requests get no good answer.
+    #[must_use]
+    pub fn explains_losses(&self) -> bool {
+        self.explains.iter().any(|locus| !matches!(locus.as_str(), "unasked" | "doubled"))
+    }
+}
+
 /// How much a sign weighs, in log odds.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -99,6 +116,18 @@ pub struct Range {
     /// What a version string does not tell.
     #[serde(default)]
     pub note: String,
+    /// Vendors' releases of versions in the range that carry the fix, each the first: `4.2.6p5-22.el7`.
+    #[serde(default)]
+    pub fixed: Vec<String>,
+}
+
+impl Range {
+    /// Whether a version is in the range and not a vendor's release that is mended.
+    #[must_use]
+    pub fn holds(&self, version: &Version) -> bool {
+        let mended = self.fixed.iter().any(|release| version.is_release_from(release));
+        version.is_within(&self.product, &self.from, &self.to) && !mended
+    }
 }
 
 /// A cause whose odds fall by this much through one sign could not have survived it: it is ruled out.

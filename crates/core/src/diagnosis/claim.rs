@@ -23,13 +23,29 @@ pub(super) fn sufferers(cause: Option<&Cause>, case: &Case, rules: &Summaries, s
         let counts = |w: &&causes::Weight| w.holds > 0.0 && sign(case, &w.name).is_some_and(|s| s.holds);
         cause.is_some_and(|c| c.signs.iter().filter(counts).any(|w| w.name == name))
     };
-    let (ports, lengths) = (speaks("a-port-separates"), speaks("a-length-separates"));
     let set = case.contrasts.separating().find(|contrast| match contrast.name {
-        name if name.starts_with("port-") => ports || speaks(name),
-        _ => lengths,
+        name if name.starts_with("port-") => speaks("a-port-separates") || speaks(name),
+        "mode" => speaks("a-mode-separates"),
+        "version" => speaks("a-version-separates"),
+        "dscp" => speaks("a-dscp-separates"),
+        "ttl" => speaks("a-ttl-separates"),
+        "poll-field" => speaks("poll-below-4"),
+        _ => speaks("a-length-separates"),
     });
     let named = |client: &IpAddr| set.is_none_or(|set| set.clients.contains(client));
-    let clients = harmed(&case.symptom, SUFFERS).filter(named).flat_map(|client| behind(client, case, rules));
+    // Whoever suffered suffered while it lasted.
+    let total = case.symptom.total();
+    let lasted = total
+        .first
+        .zip(total.last)
+        .map_or(0, |((from, _), (until, _))| rules.pace.asked_within(case.symptom.server, from, until));
+    let mut symptom = case.symptom.clone();
+    let part = lasted as f64 / symptom.came().max(1) as f64;
+    for (client, came) in symptom.reached.iter_mut().filter(|_| lasted > 0 && part < 1.0) {
+        let lost = symptom.lost.get(client).map_or(0, |lost| lost.n);
+        *came = ((*came as f64 * part) as u64).max(lost);
+    }
+    let clients = harmed(&symptom, SUFFERS).filter(named).flat_map(|client| behind(client, case, rules));
     clients.map(|client| scene.name(client)).collect()
 }
 
@@ -66,6 +82,7 @@ pub(super) fn claim(
         _ => Default::default(),
     };
     let server = scene.name(symptom.server);
+    let client = symptom.lost.keys().next().map_or_else(|| "CLIENT".into(), IpAddr::to_string);
     let port = case.bad_port.unwrap_or(1).to_string();
     let fill = |text: &String| {
         let pairs = [
@@ -76,6 +93,7 @@ pub(super) fn claim(
             ("{to}", &to),
             ("{place}", &place.words()),
             ("{port}", &port),
+            ("{client}", &client),
         ];
         pairs.iter().fold(text.clone(), |text, (key, value)| text.replace(key, value))
     };
@@ -96,7 +114,11 @@ pub(super) fn claim(
         title: fill(&capitalised(&cause.title)),
         place: place.clone(),
         provoked_by,
-        affected: sufferers(Some(cause), case, rules, scene),
+        // A packet too many harms nobody by itself.
+        affected: match symptom.locus {
+            Locus::Doubled(..) => BTreeSet::new(),
+            _ => sufferers(Some(cause), case, rules, scene),
+        },
         since: total.first.map(|(time, _)| time),
         from_the_start: !answered_before(symptom, rules),
         last: total.last.map(|(time, _)| time),
@@ -125,8 +147,11 @@ fn answered_before(symptom: &Symptom, rules: &Summaries) -> bool {
 /// What the server's version says to a range of versions that have the fault.
 fn versions(range: &causes::Range, case: &Case, server: &str) -> String {
     let known = match &case.version {
-        Some((version, _)) if version.is_within(&range.product, &range.from, &range.to) => {
+        Some((version, _)) if range.holds(version) => {
             format!("{server} runs {version}, which is in the affected range")
+        }
+        Some((version, _)) if version.is_within(&range.product, &range.from, &range.to) => {
+            format!("{server} runs {version}, a vendor's release that carries the fix; affected are")
         }
         Some((version, _)) => format!("{server} runs {version}, which is not in the affected range"),
         None => format!("the version of {server} is not known; affected are"),
@@ -145,6 +170,17 @@ fn place(case: &Case, scene: &Scene) -> Place {
         Locus::Device(a, b, _) | Locus::Late(Some((a, b))) => {
             let host = scene.host_of_point(a).map_or_else(|| scene.point_name(a), str::to_owned);
             Place::Device(host, ends(case.symptom.locus).map(names).or(Some(names((a, b)))))
+        }
+        Locus::Doubled(a, b, direction) if !scene.same_host(a, b) => {
+            Place::Segment(scene.point_name(a), scene.point_name(b), direction)
+        }
+        Locus::Doubled(a, b, _) => {
+            let host = scene.host_of_point(a).map_or_else(|| scene.point_name(a), str::to_owned);
+            Place::Device(host, Some(names((a, b))))
+        }
+        Locus::Unasked(_) => {
+            let client = case.symptom.lost.keys().next().copied();
+            Place::Client(client.map_or_else(String::new, |client| scene.name(client)))
         }
         Locus::Answered(Fate::Error(IcmpError::Prohibited, from)) => Place::Device(scene.name(from), None),
         // Where no capture shows the place, a rule that would do it does.

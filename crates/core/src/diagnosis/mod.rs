@@ -1,13 +1,14 @@
 //! From findings to causes: what explains the symptoms, how probably, what is ruled out, what stays open.
 
+mod apart;
 mod claim;
 mod counted;
 mod decide;
 mod rank;
 mod rewrite;
 
-use crate::causes::{self, Kind};
-use crate::rules::path::{Direction, Hop, Symptom};
+use crate::causes::{self, Cause, Kind};
+use crate::rules::path::{Direction, Hop, Locus, Symptom};
 use crate::rules::{FindingId, Findings, Summaries};
 use crate::scene::Scene;
 use crate::signs::{Case, Examiner, told};
@@ -34,8 +35,15 @@ struct Limits {
     share: f64,
 }
 
-/// Of all requests to a server.
+/// Of all requests that came to a server: what it drops, it drops by a rule.
 const LIMITS: Limits = Limits { lost: 3, share: 0.02 };
+
+/// Of all that came past a place on the way: clocks do not feel less, for ntpd keeps the best of eight answers.
+const ON_THE_WAY: Limits = Limits { lost: 3, share: 0.04 };
+
+/// Of all that came while it lasted, from the first loss to the last; one client must then have lost as many as
+/// [`ONE_CLIENT`] asks for.
+const WHILE_IT_LASTED: Limits = Limits { lost: 10, share: 0.1 };
 
 /// Of the requests of one client among many: more is asked for, since the worst of many looks bad by chance.
 const ONE_CLIENT: Limits = Limits { lost: 5, share: 0.1 };
@@ -127,13 +135,15 @@ pub enum Place {
     Device(String, Option<(String, String)>),
     /// Between two capture points, in one direction or (`None`) both.
     Segment(String, String, Option<Direction>),
+    /// A client, by name.
+    Client(String),
 }
 
 impl Place {
     /// What titles call it.
     fn words(&self) -> String {
         match self {
-            Place::Server(host, _) | Place::Device(host, _) => host.clone(),
+            Place::Server(host, _) | Place::Device(host, _) | Place::Client(host) => host.clone(),
             Place::Segment(from, to, _) => format!("something between {from} and {to}"),
         }
     }
@@ -151,9 +161,16 @@ pub fn diagnose(rules: &Summaries, scene: &mut Scene) -> Diagnosis {
     let mut out = Diagnosis::default();
     let mut examiner = Examiner { rules, routes: &routes, scene, findings: &mut findings };
     let captured = rules.path.symptoms(&routes, scene);
-    let symptoms: Vec<_> = captured.into_iter().chain(told).filter(is_significant).collect();
+    let symptoms: Vec<_> = captured.into_iter().chain(told).filter(|symptom| is_significant(symptom, rules)).collect();
     let servers: BTreeSet<IpAddr> = symptoms.iter().map(|s| s.server).collect();
-    let cases: Vec<Case> = symptoms.into_iter().filter_map(|symptom| examiner.examine(symptom)).collect();
+    let mut cases: Vec<Case> = Vec::new();
+    for symptom in symptoms {
+        cases.extend(apart::cases(&mut examiner, &causes, symptom));
+    }
+    for doubling in examiner.doublings() {
+        cases.extend(examiner.examine(doubling));
+    }
+    cases.extend(examiner.pauses());
     let hops: BTreeMap<IpAddr, Vec<(Hop, FindingId)>> = servers.into_iter().map(|s| (s, examiner.hops(s))).collect();
     let mut rewrites = Rewrites { rules, scene, findings: &mut findings };
     let seen: Vec<Rewrite> = rewrites.tell(&cases);
@@ -188,7 +205,8 @@ pub fn diagnose(rules: &Summaries, scene: &mut Scene) -> Diagnosis {
                 merge(&mut out.diagnoses, claim(cause, probability, case, rules, scene, &seen));
             }
         }
-        for cause in causes.iter().filter(|c| !c.explains.is_empty() && !c.explains.iter().any(|l| l == case.locus)) {
+        let elsewhere = |c: &&Cause| !c.explains.is_empty() && !c.explains.iter().any(|l| l == case.locus);
+        for cause in causes.iter().filter(elsewhere).filter(|c| c.explains_losses()) {
             verdicts.elsewhere(case, cause, near_hops);
         }
     }
@@ -215,8 +233,16 @@ fn is_open(case: &Case) -> bool {
     matches!(case.locus, "beyond" | "told")
 }
 
-fn is_significant(symptom: &Symptom) -> bool {
-    LIMITS.met(symptom.total().n, symptom.came()) || harmed(symptom, ONE_CLIENT).next().is_some()
+fn is_significant(symptom: &Symptom, rules: &Summaries) -> bool {
+    let total = symptom.total();
+    let on_the_way = matches!(symptom.locus, Locus::Segment(..) | Locus::Device(..));
+    let limits = if on_the_way { ON_THE_WAY } else { LIMITS };
+    if limits.met(total.n, symptom.came()) || harmed(symptom, ONE_CLIENT).next().is_some() {
+        return true;
+    }
+    let (Some((from, _)), Some((until, _))) = (total.first, total.last) else { return false };
+    let came = rules.pace.asked_within(symptom.server, from, until);
+    WHILE_IT_LASTED.met(total.n, came) && symptom.lost.values().any(|lost| lost.n >= ONE_CLIENT.lost)
 }
 
 /// The clients of a symptom that meet some limits by themselves.

@@ -32,9 +32,7 @@ fn log_odds(cause: &Cause, case: &Case) -> f64 {
 
 pub(super) fn weigh(cause: &Cause, weight: &causes::Weight, case: &Case) -> f64 {
     let holds = match weight.name.as_str() {
-        "version" => {
-            case.version.as_ref().map(|(v, _)| cause.versions.iter().any(|r| v.is_within(&r.product, &r.from, &r.to)))
-        }
+        "version" => case.version.as_ref().map(|(v, _)| cause.versions.iter().any(|range| range.holds(v))),
         name => sign(case, name).map(|s| s.holds),
     };
     match holds {
@@ -84,7 +82,7 @@ impl Verdicts {
     /// The symptom lies where this cause never does: shown by where the requests were last seen.
     pub(super) fn elsewhere(&mut self, case: &Case, cause: &Cause, hops: &[(Hop, FindingId)]) {
         self.count(case);
-        if matches!(case.locus, "beyond" | "told") {
+        if matches!(case.locus, "beyond" | "told") || !case.symptom.locus.is_loss() {
             return;
         }
         let mut by = BTreeSet::from([case.found]);
@@ -101,7 +99,7 @@ impl Verdicts {
     }
 
     fn count(&mut self, case: &Case) {
-        if self.seen.insert(case.found) {
+        if case.symptom.locus.is_loss() && self.seen.insert(case.found) {
             self.cases += 1;
         }
     }
@@ -110,9 +108,9 @@ impl Verdicts {
     pub(super) fn finish(self, out: &mut Diagnosis, causes: &[Cause]) {
         let claimed = |id: &str| out.diagnoses.iter().any(|d| d.cause == id && d.probability >= CLAIM);
         let (mut ruled_out, mut undecided) = (Vec::new(), Vec::new());
-        for cause in causes.iter().filter(|c| self.cases > 0 && !c.explains.is_empty() && !claimed(&c.id)) {
+        for cause in causes.iter().filter(|c| !c.explains.is_empty() && !claimed(&c.id)) {
             match self.contradicted.get(&cause.id) {
-                Some((times, by)) if *times == self.cases => {
+                Some((times, by)) if self.cases > 0 && *times == self.cases => {
                     ruled_out.push((cause.id.clone(), by.iter().copied().collect()));
                 }
                 _ => {

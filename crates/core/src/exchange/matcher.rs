@@ -5,12 +5,12 @@
 //! addresses and ports on the way. Where that number is missing (zero, or cut off by a snap length), addresses and
 //! ports at one point must do, and the exchange is marked weak.
 
-use super::{Alignment, Answer, Exchange, PointId, Points, Sighting};
+use super::{Alignment, Answer, Copied, Exchange, MAX_DISTANCE_S, PointId, Points, Sighting};
 use crate::time::{SECOND, Time};
 use crate::wire::{Packet, Role, ntp};
 use foldhash::fast::FixedState;
 use smallvec::smallvec;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::BuildHasher;
 use std::net::IpAddr;
 
@@ -30,6 +30,12 @@ const MOST_OPEN: usize = 1 << 16;
 
 /// Requests with one key that are told apart; more are an attack or a stuck client.
 const MOST_ALIKE: usize = 16;
+
+/// Pairs of symmetric peers that are remembered; beyond, all are taken for peers.
+const MOST_PEERS: usize = 1 << 12;
+
+/// Copies of one packet that are kept: a loop makes more, and these show it.
+const MOST_COPIES: usize = 16;
 
 const NONE: u32 = u32::MAX;
 
@@ -64,6 +70,8 @@ pub struct Matcher {
     old: VecDeque<u32>,
     orphans: HashMap<u64, (Packet, PointId), FixedState>,
     orphan_ages: VecDeque<(u64, Time)>,
+    /// Who has sent a symmetric packet to whom.
+    peers: HashSet<(IpAddr, IpAddr), FixedState>,
     /// What was counted so far.
     pub tally: Tally,
 }
@@ -92,6 +100,7 @@ impl Matcher {
             old: VecDeque::new(),
             orphans: HashMap::default(),
             orphan_ages: VecDeque::new(),
+            peers: HashSet::default(),
             tally: Tally::default(),
         }
     }
@@ -129,6 +138,9 @@ impl Matcher {
             Role::Request => self.request(packet, seen, done),
             Role::Reply => self.reply(packet, seen, true),
             Role::Symmetric => {
+                if self.peers.len() < MOST_PEERS {
+                    self.peers.insert((packet.source.0, packet.destination.0));
+                }
                 self.reply(packet, seen, false);
                 self.request(packet, seen, done);
             }
@@ -328,7 +340,9 @@ impl Matcher {
         } else {
             Points::default()
         };
-        exchange.fate = exchange.judge();
+        let polls_back = |s: &Sighting| self.peers.contains(&(s.destination.0, s.source.0));
+        let peers = self.peers.len() >= MOST_PEERS || exchange.requests.iter().any(polls_back);
+        exchange.fate = exchange.judge(peers);
         done(exchange);
         self.free.push(number);
     }
@@ -345,6 +359,7 @@ fn sighting_of(packet: &Packet, time: Time) -> Sighting {
         ttl: packet.ttl,
         dscp: packet.dscp,
         ip_id: packet.ip_id,
+        transmit: packet.ntp.transmit(),
     }
 }
 
@@ -386,6 +401,7 @@ impl Exchange {
             None => return false,
             Some(before) if !near(before) || before.destination != seen.destination => return false,
             Some(before) if (before.source, before.ttl) == (seen.source, seen.ttl) => {
+                self.copied(Copied { point: seen.point, reply: false });
                 self.duplicate_requests = self.duplicate_requests.saturating_add(1);
             }
             Some(_) => {
@@ -398,6 +414,12 @@ impl Exchange {
             }
         }
         true
+    }
+
+    fn copied(&mut self, copy: Copied) {
+        if self.copies.len() < MOST_COPIES {
+            self.copies.push(copy);
+        }
     }
 
     /// Adds a reply.
@@ -417,6 +439,9 @@ impl Exchange {
         match self.replies.iter().find(|(s, _)| s.point == seen.point) {
             None => self.replies.push((seen, answer)),
             Some((before, _)) if (before.destination, before.ttl) == (seen.destination, seen.ttl) => {
+                if self.replies.iter().any(|(s, _)| (s.point, s.transmit) == (seen.point, seen.transmit)) {
+                    self.copied(Copied { point: seen.point, reply: true });
+                }
                 self.duplicate_replies = self.duplicate_replies.saturating_add(1);
             }
             Some(_) => {
@@ -442,6 +467,7 @@ impl Exchange {
             covered: Points::default(),
             duplicate_requests: 0,
             duplicate_replies: 0,
+            copies: Vec::new(),
             fate: super::Fate::Cut,
             weak: false,
             interleaved: false,
@@ -457,6 +483,7 @@ impl Exchange {
         (self.header, self.length, self.tail) = (packet.ntp, packet.length, packet.tail);
         self.covered = Points::default();
         (self.duplicate_requests, self.duplicate_replies) = (0, 0);
+        self.copies.clear();
         (self.weak, self.interleaved) = (false, false);
     }
 }
@@ -464,10 +491,41 @@ impl Exchange {
 /// Kiss codes that refuse service. The others (INIT, STEP …) are how ntpd says that it has no time yet.
 const REFUSALS: [&[u8; 4]; 3] = [b"RATE", b"DENY", b"RSTR"];
 
+/// A server that was set longer ago than this, and is too far off by its own account, has lost its sources; one that has
+/// just started is too far off as well, for a minute.
+const ADRIFT_S: u64 = 3600;
+
+/// Whether a server's root distance has grown past what clients take: it has lost its sources and goes on serving.
+fn is_adrift(header: &ntp::Header) -> bool {
+    let age_s = header.transmit().wrapping_sub(header.reference()) >> 32;
+    let distance_s = header.root_delay_s() / 2.0 + header.root_dispersion_s();
+    header.is_whole() && distance_s > MAX_DISTANCE_S && age_s > ADRIFT_S
+}
+
 fn content(header: &ntp::Header) -> Answer {
     match header.kiss() {
         Some(code) if REFUSALS.contains(&&code) => Answer::Kiss(code),
         _ if header.leap() == 3 || matches!(header.stratum(), 0 | 16..) => Answer::Unsynchronised,
+        _ if is_adrift(header) => Answer::Unsynchronised,
         _ => Answer::Time,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_has_lost_its_sources_serves_no_time_and_one_that_starts_does() {
+        // Root dispersion of 2 s; transmitted so many seconds after the reference timestamp.
+        let reply = |age_s: u32| {
+            let mut bytes = [0; ntp::HEADER];
+            (bytes[0], bytes[1], bytes[9]) = (0x24, 2, 2);
+            bytes[16..20].copy_from_slice(&0xeead_0000u32.to_be_bytes());
+            bytes[40..44].copy_from_slice(&(0xeead_0000u32 + age_s).to_be_bytes());
+            ntp::Header::read(&bytes).expect("a header")
+        };
+        assert_eq!(content(&reply(100_000)), Answer::Unsynchronised);
+        assert_eq!(content(&reply(16)), Answer::Time);
     }
 }

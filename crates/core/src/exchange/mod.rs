@@ -82,6 +82,17 @@ pub struct Sighting {
     pub dscp: u8,
     /// IPv4 identification at this point.
     pub ip_id: u16,
+    /// The packet's own transmit timestamp: a server that answers twice gives each answer another.
+    pub transmit: u64,
+}
+
+/// The same packet once more at a point that has seen it already, unchanged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Copied {
+    /// Where.
+    pub point: PointId,
+    /// Whether it is a reply.
+    pub reply: bool,
 }
 
 /// What a reply is.
@@ -120,6 +131,8 @@ pub struct Exchange {
     pub duplicate_requests: u16,
     /// Sightings of a reply beyond the first at the same point.
     pub duplicate_replies: u16,
+    /// Exact copies among these, by point; the first few.
+    pub copies: Vec<Copied>,
     /// What became of it.
     pub fate: Fate,
     /// The transmit timestamp does not tell this request from others (it is zero, repeated, or not captured).
@@ -135,7 +148,8 @@ pub enum Fate {
     Answered,
     /// Answered with time, later than [`LATE_S`].
     Late,
-    /// Answered, but the server is not synchronised.
+    /// Answered, but the server is not synchronised, or it has lost its sources long ago (see
+    /// [`MAX_DISTANCE_S`]).
     Unsynchronised,
     /// Answered with a kiss-o'-death.
     Kiss([u8; 4]),
@@ -147,7 +161,7 @@ pub enum Fate {
     Error(IcmpError, IpAddr),
     /// Nothing came.
     Silent,
-    /// A symmetric packet without an answer of its own: peers need not answer each.
+    /// A symmetric packet without an answer of its own: peers that poll each other need not answer each.
     Symmetric,
     /// The capture ended before an answer could have come.
     Cut,
@@ -156,6 +170,10 @@ pub enum Fate {
 /// A reply later than this is late: with a delay of 3 s a source's distance passes ntpd's limit of 1.5 s
 /// (`MAXDISTANCE`), and chronyd's `maxdelay` is 3 s.
 pub const LATE_S: f64 = 3.0;
+
+/// A server that says that it may be off by more than this serves no time: ntpd takes no source of a greater root
+/// distance (`MAXDISTANCE`), and chronyd none over 3 s.
+pub const MAX_DISTANCE_S: f64 = 1.5;
 
 impl Exchange {
     /// The sighting nearest to the client: the highest TTL, since every router lowers it; among equals the earliest.
@@ -208,7 +226,8 @@ impl Exchange {
     }
 
     /// Judges what became of it. The best answer that any point saw counts: a reply lost on its way back was given.
-    fn judge(&self) -> Fate {
+    /// `peers`: the host that was asked polls this one as well.
+    fn judge(&self, peers: bool) -> Fate {
         let late = || self.response_s().is_some_and(|s| s > LATE_S);
         // A peer's own poll carries our timestamp too: what comes later than an answer would is that.
         let symmetric = matches!(self.header.mode(), 1 | 2);
@@ -223,7 +242,7 @@ impl Exchange {
             None => match self.errors.iter().find(|(_, _, e)| *e != IcmpError::TimeExceeded) {
                 Some((_, from, error)) => Fate::Error(*error, *from),
                 None if !self.requests.iter().any(|s| self.covered.contains(s.point)) => Fate::Cut,
-                None if symmetric => Fate::Symmetric,
+                None if symmetric && peers => Fate::Symmetric,
                 None => Fate::Silent,
             },
         }

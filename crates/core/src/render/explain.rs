@@ -27,6 +27,14 @@ const RULES: &[(&str, &str)] = &[
         "How many polls each source left unanswered, with the Wilson interval at 95 %, the longest silence, and the reach register where a billboard shows it.",
     ),
     (
+        "polling",
+        "When each client asked. A client that polls evenly (four of five gaps are no longer than its usual interval) and then sends nothing for five intervals or more, and for four times what its own poll field announces, has stopped asking.",
+    ),
+    (
+        "pace",
+        "How fast each server answers (slow is over 0.25 s, as seen at the point furthest on), and whether requests are lost within 16 s of slow answers more often than chance (Fisher's exact test) would have it.",
+    ),
+    (
         "daemon",
         "What a daemon says of itself: version, configuration, and how its counters grew between two looks, held against what captures show.",
     ),

@@ -83,6 +83,7 @@ fn place(place: &Place) -> Value {
     let (kind, host, address, ends, direction) = match place {
         Place::Server(host, address) => ("server", Some(host), Some(address), None, None),
         Place::Device(name, ends) => ("device", Some(name), None, ends.as_ref().map(|(a, b)| (a, b)), None),
+        Place::Client(host) => ("client", Some(host), None, None, None),
         Place::Segment(from, to, direction) => {
             let way = match direction {
                 Some(Direction::ToServer) => "to-server",

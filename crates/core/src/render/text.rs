@@ -275,6 +275,7 @@ fn place(place: &Place) -> String {
     match place {
         Place::Server(host, address) if *host == address.to_string() => format!("server {address}"),
         Place::Server(host, address) => format!("server {host} ({address})"),
+        Place::Client(name) => format!("client {name}"),
         Place::Device(name, None) => format!("device {name}"),
         Place::Device(name, Some((from, to))) => format!("device {name}, between {from} and {to}"),
         Place::Segment(from, to, direction) => {

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 const MOST_VALUES: usize = 4096;
 
 /// Variables that some rule asks for; the others are not kept.
-const ASKED: &[&str] = &["version", "srcadr", "dstadr", "clock", "stratum", "refid", "leap", "reach"];
+const ASKED: &[&str] = &["version", "srcadr", "dstadr", "clock", "stratum", "refid", "leap", "reach", "io_sendfailed"];
 
 /// What the daemons said, by input.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,6 +22,8 @@ pub struct Said {
     variables: BTreeMap<(String, String), (String, Origin)>,
     counters: BTreeMap<(String, Counter), (u64, Origin)>,
     directives: Vec<Directive>,
+    /// Requests of each address that the daemon remembers.
+    clients: BTreeMap<String, (u64, Origin)>,
 }
 
 /// A line of configuration.
@@ -49,6 +51,10 @@ impl Summary for Daemons {
             What::Counter { association, name, value, over_s: None } => {
                 said.counters.insert((association.into(), name), (value, origin));
             }
+            What::Client { address, count, .. } => {
+                let known = said.clients.entry(address.into()).or_insert((count, origin));
+                *known = (*known).max((count, origin));
+            }
             What::Directive { daemon, keyword, rest } => {
                 said.directives.push(Directive { daemon, keyword: keyword.into(), rest: rest.into(), origin });
             }
@@ -63,6 +69,10 @@ impl Summary for Daemons {
             said.variables.extend(other.variables);
             said.counters.extend(other.counters);
             said.directives.extend(other.directives);
+            for (address, count) in other.clients {
+                let known = said.clients.entry(address).or_insert(count);
+                *known = (*known).max(count);
+            }
             said.bound();
         }
     }
@@ -118,6 +128,61 @@ impl Daemons {
         (to > from && high >= low).then(|| Growth { by: high - low, over_s, looks: (early, late) })
     }
 
+    /// How many requests of `address` the daemon of `inputs` remembers at the most; `None` where it lists nobody.
+    #[must_use]
+    pub fn remembers(&self, inputs: &[InputId], address: &str) -> Option<(u64, Origin)> {
+        let lists = self.of(inputs).filter(|said| !said.clients.is_empty());
+        lists
+            .filter_map(|said| {
+                said.clients
+                    .get(address)
+                    .or(said.clients.values().next())
+                    .map(|any| said.clients.get(address).copied().unwrap_or((0, any.1)))
+            })
+            .max()
+    }
+
+    /// Queries of `ntpq` that the daemon of `inputs` was asked between its first look and its last, as far as their
+    /// answers are at hand: it counts them among the packets that it received.
+    #[must_use]
+    pub fn queries(&self, inputs: &[InputId]) -> u64 {
+        let has = |said: &Said, name| u64::from(said.counters.contains_key(&(String::new(), name)));
+        let looks = self.of(inputs).filter(|said| has(said, Counter::AgeS) > 0);
+        let asked: Vec<u64> = looks
+            .map(|said| {
+                let variables = u64::from(said.variables.contains_key(&(String::new(), "version".into())));
+                has(said, Counter::Received)
+                    + has(said, Counter::Sent)
+                    + variables
+                    + u64::from(!said.clients.is_empty())
+            })
+            .collect();
+        asked.iter().sum::<u64>() - asked.last().copied().unwrap_or(0)
+    }
+
+    /// How often the daemon of `inputs` could not send, from the first look to the last.
+    #[must_use]
+    pub fn sends_failed(&self, inputs: &[InputId]) -> Option<(u64, Origin)> {
+        let key = (String::new(), "io_sendfailed".to_owned());
+        let looks = self.of(inputs).filter_map(|said| said.variables.get(&key));
+        let counts: Vec<(u64, Origin)> = looks.filter_map(|(text, o)| Some((text.parse().ok()?, *o))).collect();
+        let (low, high) = (counts.iter().min()?, counts.iter().max()?);
+        Some((if counts.len() > 1 { high.0 - low.0 } else { high.0 }, high.1))
+    }
+
+    /// How a counter that is kept in parts (for each processor) grew from the lowest look to the highest; where there
+    /// is but one look, its value since boot.
+    #[must_use]
+    pub fn summed(&self, inputs: &[InputId], name: Counter) -> Option<(u64, Origin)> {
+        let sum = |said: &Said| {
+            let parts: Vec<_> = said.counters.iter().filter(|((_, counter), _)| *counter == name).collect();
+            Some((parts.iter().map(|(_, (value, _))| value).sum::<u64>(), parts.first()?.1.1))
+        };
+        let looks: Vec<(u64, Origin)> = self.of(inputs).filter_map(sum).collect();
+        let (low, high) = (looks.iter().min()?, looks.iter().max()?);
+        Some((if looks.len() > 1 { high.0 - low.0 } else { high.0 }, high.1))
+    }
+
     /// Where the daemon of `inputs` has said anything of itself: it was running then.
     #[must_use]
     pub fn spoken(&self, inputs: &[InputId]) -> Option<Origin> {
@@ -136,6 +201,7 @@ impl Said {
         keep_first(&mut self.variables, MOST_VALUES);
         keep_first(&mut self.counters, MOST_VALUES);
         self.directives.truncate(MOST_VALUES);
+        keep_first(&mut self.clients, MOST_VALUES);
     }
 
     /// Where the daemon has answered. Its version is in its log too, which also tells of a daemon that has ended.

@@ -2,12 +2,15 @@
 
 pub mod account;
 pub mod contrast;
+pub mod copies;
 pub mod daemon;
 pub mod exchange;
 pub mod identity;
 pub mod loss;
 pub mod nat;
+pub mod pace;
 pub mod path;
+pub mod polling;
 mod sampled;
 
 pub use sampled::{MOST_ROWS, Sampled};
@@ -61,6 +64,12 @@ pub struct Summaries {
     pub account: account::Accounts,
     /// What the daemons say of themselves.
     pub daemon: daemon::Daemons,
+    /// When each client asked.
+    pub polling: polling::Polls,
+    /// What came twice.
+    pub copies: copies::Copies,
+    /// How fast servers answer.
+    pub pace: pace::Paces,
     /// What hosts are called.
     pub identity: identity::Names,
 }
@@ -74,6 +83,9 @@ impl Summary for Summaries {
         self.loss.fold(material);
         self.account.fold(material);
         self.daemon.fold(material);
+        self.polling.fold(material);
+        self.copies.fold(material);
+        self.pace.fold(material);
         self.identity.fold(material);
     }
 
@@ -85,6 +97,9 @@ impl Summary for Summaries {
         self.loss.merge(later.loss);
         self.account.merge(later.account);
         self.daemon.merge(later.daemon);
+        self.polling.merge(later.polling);
+        self.copies.merge(later.copies);
+        self.pace.merge(later.pace);
         self.identity.merge(later.identity);
     }
 }

@@ -3,9 +3,13 @@
 //! A sign holds, fails (it could be seen that it does not hold), or is absent because nothing at hand could show it.
 //! Every sign that holds or fails names the findings that say so.
 
+mod client;
+mod copies;
 mod daemon;
+mod nat;
 mod path;
 mod recipe;
+mod server;
 pub mod told;
 
 use crate::exchange::{Fate, PointId};
@@ -33,6 +37,8 @@ pub const LOCI: &[&str] = &[
     "unsynchronised",
     "late",
     "error",
+    "unasked",
+    "doubled",
 ];
 
 /// The signs that causes may name, and what each means.
@@ -73,6 +79,40 @@ pub const SIGNS: &[(&str, &str)] = &[
     ("answers-late", "replies come later than clients wait"),
     ("answers-elsewhere", "replies come from an address that was not asked"),
     ("never-synchronised", "every answer says that the server is not synchronised"),
+    ("started-unsynchronised", "it had no time before its first good answer, and has had since: it was starting"),
+    ("synchronised-later", "its last answers are good again"),
+    ("poll-below-4", "requests whose poll field is below 4 are lost, all others answered"),
+    ("a-mode-separates", "the mode separates lost from answered requests"),
+    ("a-version-separates", "the version of NTP separates lost from answered requests"),
+    ("a-dscp-separates", "the traffic class separates lost from answered requests"),
+    ("a-ttl-separates", "the hop limit separates lost from answered requests"),
+    ("class-rule", "a packet filter's listing has a rule that drops by traffic class or hop limit, and it has counted"),
+    ("length-rule", "a packet filter's listing has a rule that drops by length, and it has counted"),
+    ("drop-rule", "the device's listing has a rule that drops, and it has counted at least half as many as were lost"),
+    ("declined-grew", "the server counts as many declined requests as were lost"),
+    (
+        "daemon-answered-them",
+        "the server's daemon accepted the lost requests and sent about as many packets as it received",
+    ),
+    ("send-failed", "the server's daemon counts packets that it could not send"),
+    ("never-answered", "those who lose requests here never got an answer"),
+    ("lost-while-slow", "requests are lost when answers are slow, and not when they are fast"),
+    ("slow-at-server", "answers are slow already at the server's own capture"),
+    (
+        "tracking-clashed",
+        "the device's connection tracking failed to insert about as many flows as were lost (insert_failed)",
+    ),
+    ("range-too-small", "the NAT may choose from fewer ports than clients ask through it"),
+    ("rewrites", "the device rewrites source addresses or ports"),
+    ("answers-misdirected", "replies go to a host that has not asked"),
+    (
+        "polls-missing",
+        "a client that polls evenly sent none for many intervals, though its poll field announced no longer ones",
+    ),
+    ("others-went-on", "other clients asked meanwhile"),
+    ("watched-at-client", "the client's own interface was recorded: requests that it sends would have been seen"),
+    ("retreat", "its last polls before had gone unanswered"),
+    ("copied-between", "packets are seen once at one point and twice, unchanged, from the next on"),
 ];
 
 /// A sign that could be seen.
@@ -119,11 +159,12 @@ impl Examiner<'_> {
     /// Measures all that concerns one symptom.
     pub(crate) fn examine(&mut self, symptom: Symptom) -> Option<Case> {
         let found = if symptom.told.is_empty() { self.symptom(&symptom) } else { self.told(&symptom) }?;
+        if !symptom.locus.is_loss() {
+            return Some(self.copied(symptom, found));
+        }
         let at = last_point(symptom.locus);
         let contrasts = at.map(|at| self.rules.contrast.contrasts(symptom.server, at)).unwrap_or_default();
-        let locus = locus_name(symptom.locus);
-        let mut case =
-            Case { locus, symptom, contrasts, signs: Vec::new(), found, version: None, bad_port: None, filter: None };
+        let mut case = Case { contrasts, ..Case::new(symptom, found) };
         match case.symptom.locus {
             Locus::Segment(..) => case.hold("lost-between-hosts", true, found),
             Locus::Device(..) => case.hold("lost-in-device", true, found),
@@ -142,7 +183,9 @@ impl Examiner<'_> {
                 let good =
                     self.rules.exchange.iter().any(|(s, fate, _)| s == case.symptom.server && fate == Fate::Answered);
                 case.hold("never-synchronised", !good, found);
+                self.synchronisation(&mut case);
             }
+            Locus::Answered(Fate::Misdirected(_)) => case.hold("answers-misdirected", true, found),
             _ => {}
         }
         self.answers(&mut case);
@@ -156,6 +199,8 @@ impl Examiner<'_> {
         }
         self.daemon(&mut case);
         self.filters(&mut case);
+        self.service(&mut case);
+        self.device(&mut case);
         Some(case)
     }
 
@@ -244,6 +289,11 @@ impl Examiner<'_> {
         let contrasts = &case.contrasts;
         let (lost, answered) = contrasts.clients.values().fold((0, 0), |(l, a), c| (l + c.lost, a + c.answered));
         let Some((_, example)) = case.symptom.total().first.filter(|_| lost > 0 && answered > 0) else { return };
+        // Where most of what came past here was lost further on, what separates it says nothing of this place.
+        let here = case.symptom.total().n;
+        if ends(case.symptom.locus).is_some() && (here as f64) < lost as f64 * OWN {
+            return;
+        }
         let best = contrasts.separating().next();
         let tried = contrasts.tried.len();
         let mut measures = vec![("tried", Measure::Number(tried as f64))];
@@ -300,6 +350,30 @@ impl Examiner<'_> {
         if contrasts.tried.iter().any(|c| LENGTHS.contains(&c.name)) {
             holds.push(("a-length-separates", others.iter().any(|name| LENGTHS.contains(name))));
         }
+        // To be replaced by what contrast itself tells of these sets. What all requests have in common, and some were
+        // lost and others answered, separates nothing.
+        let common = lost >= COMMON && answered >= COMMON;
+        for (attribute, sign) in DERIVED {
+            match contrasts.get(attribute) {
+                Some(tried) => holds.push((sign, tried.separates)),
+                None if common => holds.push((sign, false)),
+                None => {}
+            }
+        }
+        if common && contrasts.ports.len() == 1 {
+            holds.push(("a-port-separates", false));
+        }
+        if common && !contrasts.tried.iter().any(|c| LENGTHS.contains(&c.name)) {
+            holds.push(("a-length-separates", false));
+        }
+        if let Some(tried) = contrasts.get("poll-field") {
+            let bound = tried.filter.rsplit(' ').next().and_then(|n| n.parse::<i64>().ok());
+            let short = bound.is_some_and(|n| (0..4).contains(&n)) && !tried.filter.contains(">=");
+            holds.push(("poll-below-4", tried.separates && short));
+        }
+        // Losses further on blur what separates here.
+        let blurred = ends(case.symptom.locus).is_some() && here < lost;
+        holds.retain(|(_, is)| *is || !blurred);
         case.bad_port = contrasts.worst_port();
         holds.into_iter().for_each(|(name, is)| case.hold(name, is, id));
     }
@@ -317,6 +391,20 @@ impl Examiner<'_> {
 }
 
 impl Case {
+    /// A symptom of which nothing is known yet but its finding.
+    fn new(symptom: Symptom, found: FindingId) -> Case {
+        Case {
+            locus: locus_name(symptom.locus),
+            symptom,
+            contrasts: Contrasts::default(),
+            signs: Vec::new(),
+            found,
+            version: None,
+            bad_port: None,
+            filter: None,
+        }
+    }
+
     fn hold(&mut self, name: &'static str, holds: bool, by: FindingId) {
         match self.signs.iter_mut().find(|s| s.name == name) {
             Some(sign) if sign.holds == holds => sign.by.push(by),
@@ -325,6 +413,20 @@ impl Case {
         }
     }
 }
+
+/// Share of what was lost past a point that must have been lost there for its attributes to tell why.
+const OWN: f64 = 0.5;
+
+/// Lost and answered requests, each, from which on an attribute that all share is known not to decide.
+const COMMON: u64 = 4;
+
+/// Attributes whose separating lost from answered is a sign of its own.
+const DERIVED: [(&str, &str); 4] = [
+    ("mode", "a-mode-separates"),
+    ("version", "a-version-separates"),
+    ("dscp", "a-dscp-separates"),
+    ("ttl", "a-ttl-separates"),
+];
 
 /// Attributes that a filter by length acts on.
 const LENGTHS: &[&str] = &["length", "mac", "extensions"];
@@ -355,7 +457,7 @@ pub fn last_point(locus: Locus) -> Option<PointId> {
         Locus::Server(at) | Locus::Beyond(at, _) => Some(at),
         Locus::Segment(from, _, Direction::ToServer) | Locus::Device(from, _, Direction::ToServer) => Some(from),
         Locus::Segment(_, to, Direction::ToClient) | Locus::Device(_, to, Direction::ToClient) => Some(to),
-        Locus::Answered(_) | Locus::Late(_) | Locus::Told => None,
+        Locus::Answered(_) | Locus::Late(_) | Locus::Told | Locus::Unasked(_) | Locus::Doubled(..) => None,
     }
 }
 
@@ -363,7 +465,10 @@ pub fn last_point(locus: Locus) -> Option<PointId> {
 #[must_use]
 pub fn ends(locus: Locus) -> Option<(PointId, PointId)> {
     match locus {
-        Locus::Segment(from, to, _) | Locus::Device(from, to, _) | Locus::Late(Some((from, to))) => Some((from, to)),
+        Locus::Segment(from, to, _)
+        | Locus::Device(from, to, _)
+        | Locus::Late(Some((from, to)))
+        | Locus::Doubled(from, to, _) => Some((from, to)),
         _ => None,
     }
 }
@@ -376,6 +481,8 @@ fn locus_name(locus: Locus) -> &'static str {
         Locus::Beyond(..) => "beyond",
         Locus::Late(_) => "late",
         Locus::Told => "told",
+        Locus::Unasked(_) => "unasked",
+        Locus::Doubled(..) => "doubled",
         Locus::Answered(fate) => match fate {
             Fate::Kiss(_) => "kiss",
             Fate::Elsewhere(_) => "elsewhere",

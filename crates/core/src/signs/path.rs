@@ -1,7 +1,7 @@
 //! Findings about the path: the symptom itself, and what each hop loses.
 
 use super::Examiner;
-use crate::exchange::{Fate, LATE_S, PointId};
+use crate::exchange::{Fate, LATE_S, MAX_DISTANCE_S, PointId};
 use crate::rules::exchange::Count;
 use crate::rules::path::{Direction, Hop, Locus, Symptom, Trace};
 use crate::rules::{Evidence, Finding, FindingId, Measure};
@@ -46,6 +46,16 @@ impl Examiner<'_> {
             Locus::Answered(fate) => {
                 (format!("requests to {server} {}", answered_words(fate)), scene.name(symptom.server))
             }
+            Locus::Doubled(a, b, direction) => {
+                let packets = match direction {
+                    Some(Direction::ToServer) => "requests to",
+                    Some(Direction::ToClient) => "replies of",
+                    None => "packets to and from",
+                };
+                let (a, b) = (name(a), name(b));
+                (format!("{packets} {server} were seen once at {a} and twice at {b}"), format!("{a} to {b}"))
+            }
+            Locus::Unasked(_) => (format!("polls of {server} are missing"), scene.name(symptom.server)),
         };
         let last = total.last.map(|(_, origin)| origin);
         let recipe = self.symptom_recipe(symptom, scene.input_name(example.input));
@@ -97,7 +107,9 @@ fn answered_words(fate: Fate) -> String {
         Fate::Kiss(code) => format!("were answered with kiss-o'-death {}", String::from_utf8_lossy(&code)),
         Fate::Elsewhere(from) => format!("were answered from {from}, which was not asked"),
         Fate::Misdirected(to) => format!("were answered to {to}, which had not asked"),
-        Fate::Unsynchronised => "were answered with \"not synchronised\"".into(),
+        Fate::Unsynchronised => {
+            format!("were answered with \"not synchronised\" (or with a root distance grown past {MAX_DISTANCE_S} s)")
+        }
         Fate::Error(error, from) => format!("were answered with {} by {from}", error.words()),
         other => format!("are {}", other.word()),
     }

@@ -32,7 +32,10 @@ impl Examiner<'_> {
                 listed(format!("{} && ntp.flags.mode == 4 && {}", from(server), to(other)))
             }
             Locus::Answered(Fate::Error(error, by)) => listed(format!("{} && {} && ntp", from(by), icmp(error, by))),
-            Locus::Answered(_) => listed(format!("{} && ntp", from(server))),
+            Locus::Doubled(_, to, way) => {
+                format!("{} | sort | uniq -d | wc -l", self.stamps(to, server, way.unwrap_or(Direction::ToServer)))
+            }
+            Locus::Answered(_) | Locus::Unasked(_) => listed(format!("{} && ntp", from(server))),
         }
     }
 

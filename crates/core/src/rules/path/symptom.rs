@@ -35,6 +35,18 @@ pub enum Locus {
     Answered(Fate),
     /// The client's own records say so; no capture shows where.
     Told,
+    /// No request comes that should: the client does not ask. Its requests were seen nearest to it at this point.
+    Unasked(Option<PointId>),
+    /// Packets are single at the first point and double at the second, in one direction or (`None`) both.
+    Doubled(PointId, PointId, Option<Direction>),
+}
+
+impl Locus {
+    /// Whether this is about requests that got no good answer.
+    #[must_use]
+    pub fn is_loss(self) -> bool {
+        !matches!(self, Locus::Unasked(_) | Locus::Doubled(..))
+    }
 }
 
 /// Requests to one server that came to grief at one place.
@@ -200,7 +212,7 @@ impl Trace {
                 self.replies.contains(from) && self.replies.contains(to)
             }
             Locus::Beyond(at, Direction::ToClient) => self.replies.contains(at),
-            Locus::Answered(_) | Locus::Late(_) | Locus::Told => true,
+            Locus::Answered(_) | Locus::Late(_) | Locus::Told | Locus::Unasked(_) | Locus::Doubled(..) => true,
         }
     }
 }
