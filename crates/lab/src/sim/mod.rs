@@ -26,6 +26,8 @@ pub mod wiring;
 #[cfg(test)]
 mod fidelity;
 #[cfg(test)]
+mod figures;
+#[cfg(test)]
 mod harness;
 
 /// Makes a daemon by its name and version.
