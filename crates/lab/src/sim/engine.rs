@@ -88,6 +88,10 @@ pub(super) enum Happens {
     Fault(usize, bool),
     /// The leap second of a fault.
     Leap(usize),
+    /// A daemon writes what it has counted in an hour.
+    Hour(usize, u32),
+    /// A daemon reads its reference clock.
+    Reference(usize, u32),
     /// Somebody looks at all hosts.
     Looks(&'static str),
 }
@@ -199,6 +203,8 @@ impl<'w> Engine<'w> {
             Happens::Hand(host) => self.hand(host),
             Happens::Fault(number, begins) => self.fault(number, begins)?,
             Happens::Leap(number) => self.leap(number),
+            Happens::Hour(host, life) => self.hour(host, life),
+            Happens::Reference(host, life) => self.reference(host, life),
             Happens::Looks(name) => self.look(name),
         }
         Ok(())
@@ -215,6 +221,7 @@ impl<'w> Engine<'w> {
         self.hosts[host].hire(hire, &addresses, now).with_context(|| format!("host {name}"))?;
         let acts = self.hosts[host].call(now, None, |daemon, now, acts| daemon.start(now, acts));
         self.act(host, acts);
+        self.open_books(host);
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 use super::clock::SystemClock;
 use super::daemon::{Act, Daemon, Datagram, Now, System};
 use super::filter::Filter;
+use super::hourly::Books;
 use super::make::{Family, Make};
 use super::nat::Nat;
 use super::seed;
@@ -61,7 +62,10 @@ pub struct Host {
     pub hand: Option<i64>,
     /// What waits for a paused daemon.
     pub waiting: Vec<Waiting>,
-    make: Option<Make>,
+    /// Which daemon it has.
+    pub make: Option<Make>,
+    /// What its daemon has counted of itself.
+    pub books: Books,
     begun_s: f64,
     /// Open ports, and whom the socket asks that has one for a single request.
     open: BTreeMap<u16, Option<SocketAddr>>,
@@ -177,6 +181,7 @@ impl Host {
             hand: None,
             waiting: Vec::new(),
             make,
+            books: Books::default(),
             begun_s: 0.0,
             open: BTreeMap::new(),
             id: rng.random(),

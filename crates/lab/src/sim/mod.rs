@@ -7,6 +7,7 @@ pub mod engine;
 mod fault;
 pub mod filter;
 pub mod host;
+pub mod hourly;
 pub mod ip;
 mod kernel;
 pub mod link;
