@@ -35,7 +35,8 @@ impl Engine<'_> {
         else {
             return;
         };
-        let (life, has_clock) = (at.life, at.server.as_ref().is_some_and(|server| server.said.stratum == Some(1)));
+        let (life, has_clock) =
+            (at.life, at.daemon.is_none() && at.server.as_ref().is_some_and(|server| server.said.stratum == Some(1)));
         let first = self.hosts[host].clock.when(if is_old(&make) { FIRST_S } else { HOUR_S }, self.now);
         self.arrange(first, Happens::Hour(host, life));
         if has_clock {
@@ -94,7 +95,7 @@ fn writes(make: &Make) -> bool {
     matches!(make.family, Family::Classic | Family::Ntpsec)
 }
 
-/// 4.2.4 and older have other columns; so many of our worlds have them that they are told apart.
+/// 4.2.4 and older have other columns.
 fn is_older(make: &Make) -> bool {
     make.family == Family::Classic
         && ["4.0", "4.1", "4.2.0", "4.2.2", "4.2.4"].iter().any(|v| make.version.starts_with(v))
