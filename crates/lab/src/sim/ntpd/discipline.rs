@@ -3,6 +3,7 @@
 use crate::sim::daemon::Act;
 use crate::sim::kernel::Kernel;
 use crate::sim::ntpd::host::Host;
+use crate::sim::ntpd::statistics::MRU;
 use crate::sim::ntpd::version::Family;
 use crate::sim::ntpd::{Ntpd, PRECISION, precision_s};
 
@@ -228,6 +229,7 @@ impl Ntpd {
         self.tell(host, Act::Step(offset_s));
         if self.version.family == Family::Sec {
             self.log(host, &format!("CLOCK: time stepped by {offset_s:.6}"));
+            self.log(host, MRU);
         }
         self.discipline.counter = 0;
         self.discipline.jitter_s = precision_s(PRECISION);

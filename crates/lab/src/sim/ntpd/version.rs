@@ -78,7 +78,7 @@ impl Version {
     pub fn banner(&self) -> String {
         match self.family {
             Family::Sec => format!("ntpd ntpsec-{}", self.text),
-            Family::Old | Family::New => format!("ntpd {}@1.2349-o Mon Feb  6 10:00:00 UTC 2017 (1)", self.text),
+            Family::Old | Family::New => format!("ntpd {} Sun Nov 22 09:12:39 UTC 2026 (1)", self.text),
         }
     }
 }
