@@ -12,6 +12,9 @@ const SEC: &str = "ntpsec 1.2.2";
 /// Simulations for each recording: the spread between seeds is as large as that between daemons.
 const SEEDS: std::ops::Range<u64> = 1..6;
 
+/// What is compared, how it is taken from the figures, and within which factor it has to be.
+type Compared = (&'static str, fn(&Figures) -> f64, f64);
+
 fn simulated(scene: &dyn Fn(u64) -> Scene) -> Vec<Played> {
     SEEDS.map(|seed| play(&scene(seed))).collect()
 }
@@ -32,18 +35,17 @@ fn alike(what: &str, real: f64, mut simulated: Vec<f64>, factor: f64) {
     assert!(median <= real * factor && median >= real / factor, "{what}: {median}, recorded {real}, factor {factor}");
 }
 
-/// Compares a list of figures of a recording with simulations of its scene. False where there is no recording.
-fn compare(case: &str, host: &str, scene: &dyn Fn(u64) -> Scene, list: &[(&str, fn(&Figures) -> f64, f64)]) -> bool {
+/// Compares a list of figures of a recording with simulations of its scene, where the recording is at hand.
+fn compare(case: &str, host: &str, scene: &dyn Fn(u64) -> Scene, list: &[Compared]) {
     let Some(real) = recorded(case, host) else {
         println!("skipped: the recording {case} is not at hand");
-        return false;
+        return;
     };
     let real = Figures::of(&real);
     let all: Vec<Figures> = simulated(scene).iter().map(Figures::of).collect();
     for (what, figure, factor) in list {
         alike(&format!("{case}/{host} {what}"), figure(&real), all.iter().map(figure).collect(), *factor);
     }
-    true
 }
 
 #[test]
@@ -51,7 +53,7 @@ fn a_healthy_client_at_growing_poll_intervals() {
     for (is, host) in [(OLD, "h2"), (SEC, "h4")] {
         let scene = |seed| Scene { is, seed, ahead_s: 0.002, ..Scene::default() };
         // The random walk of a single oscillator differs from seed to seed by a factor of two.
-        let list: &[(&str, fn(&Figures) -> f64, f64)] = &[
+        let list: &[Compared] = &[
             ("rms offset, ms", |f| f.rms_ms, 2.0),
             ("largest offset, ms", |f| f.largest_ms, 2.0),
             ("frequency, ppm", |f| -f.frequency_ppm, 1.05),
@@ -78,7 +80,7 @@ fn a_healthy_client_at_64_seconds() {
         ("b06_loop_lag", "h1", NEW, 12.0, 72.0),
         ("b20_xen_fleet", "dc1-xen1", OLD, 1.0, 192.0),
     ] {
-        let list: &[(&str, fn(&Figures) -> f64, f64)] = &[
+        let list: &[Compared] = &[
             ("rms offset, ms", |f| f.rms_ms, 1.3),
             ("largest offset, ms", |f| f.largest_ms, 1.6),
             ("loopstats rows a day", |f| f.loops, 1.05),
@@ -93,7 +95,7 @@ fn a_healthy_client_at_64_seconds() {
 fn a_path_or_a_server_that_is_off() {
     // While the drifting server is still in the majority's interval it pulls the clock; when it drops out differs by hours, and
     // with that the offset by a factor of 2.3 (docs/lab.md).
-    let list: &[(&str, fn(&Figures) -> f64, f64)] = &[
+    let list: &[Compared] = &[
         ("rms offset, ms", |f| f.rms_ms, 2.5),
         ("largest offset, ms", |f| f.largest_ms, 2.6),
         ("loopstats rows a day", |f| f.loops, 1.2),
@@ -114,7 +116,7 @@ fn a_path_or_a_server_that_is_off() {
 fn loss_shows_in_the_reach_register_and_in_rows() {
     for (is, host) in [(OLD, "h2"), (SEC, "h4")] {
         let scene = |seed| Scene { seed, odd: Some((0, 24.0, Odd::Lossy(0.38))), ..steady(is, 12.0, 60.0) };
-        let list: &[(&str, fn(&Figures) -> f64, f64)] = &[
+        let list: &[Compared] = &[
             ("rms offset, ms", |f| f.rms_ms, 1.4),
             ("loopstats rows a day", |f| f.loops, 1.15),
             ("peerstats rows a day", |f| f.peers, 1.05),
@@ -166,7 +168,7 @@ fn a_hypervisor_that_pulls() {
         let (slope, straight) = growth_ms(&real);
         alike(&format!("b03/{host} growth an hour, ms"), slope, all.iter().map(|p| growth_ms(p).0).collect(), 1.25);
         assert!(straight > 0.8 && Figures::of(&real).silences_s.iter().all(|silence| *silence >= silence_s));
-        let list: &[(&str, fn(&Figures) -> f64, f64)] = &[
+        let list: &[Compared] = &[
             ("rms offset, ms", |f| f.rms_ms, 1.3),
             ("largest offset, ms", |f| f.largest_ms, 1.05),
             ("first step, ms", |f| f.steps[0].1.abs() * 1e3, 1.4),
@@ -197,7 +199,7 @@ fn adjustments_that_come_late() {
             figures.iter().map(|f| f.half_period_h).collect(),
             1.5,
         );
-        let list: &[(&str, fn(&Figures) -> f64, f64)] = &[
+        let list: &[Compared] = &[
             ("rms offset, ms", |f| f.rms_ms, 1.2),
             ("half period, h", |f| f.half_period_h, 1.3),
             ("steps", |f| f.steps.len() as f64, 1.5),
@@ -238,7 +240,7 @@ fn a_gain_that_is_wrong_and_adjustments_that_are_ignored() {
 #[test]
 fn a_frequency_beyond_the_limit() {
     for (is, host) in [(OLD, "h2"), (SEC, "h4")] {
-        let list: &[(&str, fn(&Figures) -> f64, f64)] = &[
+        let list: &[Compared] = &[
             ("rms offset, ms", |f| f.rms_ms, 1.15),
             ("largest offset, ms", |f| f.largest_ms, 1.15),
             ("frequency, ppm", |f| -f.frequency_ppm, 1.0001),

@@ -165,9 +165,29 @@ impl Ntpd {
             }
         }
     }
-}
 
-impl Ntpd {
+    /// What it says when it ends: it forgets its associations first.
+    pub(super) fn record_stop(&mut self, host: &mut Host<'_>) {
+        let family = self.version.family;
+        let by = if family == Family::Old { "" } else { " (Terminated)" };
+        let err = if family == Family::Sec { "ERR: " } else { "" };
+        self.log(host, &format!("{err}ntpd exiting on signal 15{by}"));
+        if family == Family::Old {
+            return;
+        }
+        for index in 0..self.peers.len() {
+            let peer = &self.peers[index];
+            let (address, local, text) = (peer.address, peer.local, format!("assoc {}", peer.association));
+            self.peer_event(host, index, 2, "demobilize", &text);
+            let line = match family {
+                Family::Sec => format!("PROTO: {address} unlink local addr {local} -> <null>"),
+                Family::Old | Family::New => format!("{address} local addr {local} -> <null>"),
+            };
+            self.log(host, &line);
+        }
+        self.system_event(host, 13, "kern", "kernel time sync disabled");
+    }
+
     /// What it logs when its sockets are open.
     fn log_listening(&self, host: &mut Host<'_>) {
         match self.version.family {
@@ -193,7 +213,7 @@ fn decimal(stamp: u64) -> String {
 
 /// A reference id as ntpd prints it: letters between points up to stratum 1, else an address.
 pub fn refid_text(refid: [u8; 4], stratum: u8) -> String {
-    if stratum >= 2 && stratum < 16 || refid[0] == 127 {
+    if (2..16).contains(&stratum) || refid[0] == 127 {
         let [a, b, c, d] = refid;
         return format!("{a}.{b}.{c}.{d}");
     }
