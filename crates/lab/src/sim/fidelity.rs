@@ -160,6 +160,7 @@ fn a_hypervisor_that_pulls() {
         );
         for figures in &figures {
             assert!(figures.silences_s.iter().all(|silence| *silence >= silence_s), "{is}: {:?}", figures.silences_s);
+            assert_eq!(figures.step_rows, figures.steps.len(), "{is}: the row at a step");
         }
         let Some(real) = recorded("b03_host_pull_rebase", host) else {
             println!("skipped: the recording b03_host_pull_rebase is not at hand");
@@ -167,6 +168,7 @@ fn a_hypervisor_that_pulls() {
         };
         let (slope, straight) = growth_ms(&real);
         alike(&format!("b03/{host} growth an hour, ms"), slope, all.iter().map(|p| growth_ms(p).0).collect(), 1.25);
+        assert_eq!(Figures::of(&real).step_rows, Figures::of(&real).steps.len(), "{host}: the row at a step");
         assert!(straight > 0.8 && Figures::of(&real).silences_s.iter().all(|silence| *silence >= silence_s));
         let list: &[Compared] = &[
             ("rms offset, ms", |f| f.rms_ms, 1.3),

@@ -84,6 +84,8 @@ pub struct Figures {
     pub steps: Vec<(f64, f64)>,
     /// Seconds of `loopstats`' silence before each step.
     pub silences_s: Vec<f64>,
+    /// Rows of `loopstats` that a step leaves: no offset, and the precision for the jitter.
+    pub step_rows: usize,
     /// Seconds between changes of the offset's sign, where it is larger than 20 ms: the median.
     pub half_period_h: f64,
 }
@@ -122,6 +124,11 @@ impl Figures {
             settled_h: (0..offsets.len()).rev().find(|row| offsets[*row].abs() > 0.002).map_or(0.0, |row| times[row])
                 / HOUR_S,
             silences_s: silences.collect(),
+            step_rows: played
+                .lines(LOOP)
+                .iter()
+                .filter(|line| line.contains(" 0.000000000 ") && line.contains(" 0.000000119 "))
+                .count(),
             steps,
             half_period_h: half_period_h(&times, &offsets),
         }

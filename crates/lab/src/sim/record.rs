@@ -211,3 +211,25 @@ fn addresses(world: &World, host: &str) -> Vec<String> {
     let words = host.addresses.values().flat_map(|text| text.split_whitespace());
     words.filter_map(|word| word.split('/').next()).map(str::to_owned).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statistics_have_a_file_for_each_day_and_the_last_is_linked() {
+        let root = std::env::temp_dir().join(format!("ntpscope-lab-record-{}", std::process::id()));
+        let mut evidence = Evidence::new(&root).expect("a new folder");
+        for line in ["61366 86399.900 a", "61367 0.100 b", "61366 86399.950 a step back", "61367 1.000 c"] {
+            evidence.line("h", "stats/loopstats", line);
+        }
+        evidence.line("h", "ntpd.log", "22 Nov 09:30:00 ntpd[1]: hello");
+        evidence.finish().expect("written");
+        let read = |name: &str| fs::read_to_string(root.join("h").join(name)).expect("a file");
+        assert_eq!(read("stats/loopstats.20261122"), "61366 86399.900 a\n61366 86399.950 a step back\n");
+        assert_eq!(read("stats/loopstats.20261123"), "61367 0.100 b\n61367 1.000 c\n");
+        assert_eq!(read("stats/loopstats"), read("stats/loopstats.20261123"));
+        assert!(read("ntpd.log").ends_with("hello\n"));
+        fs::remove_dir_all(&root).expect("removed");
+    }
+}

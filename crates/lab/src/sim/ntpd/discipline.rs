@@ -145,7 +145,7 @@ impl Ntpd {
             return Outcome::Panic;
         }
         let family = self.version.family;
-        if family != Family::Old {
+        if self.version.ends_allowance_at_once() {
             self.discipline.may_panic = false;
         }
         let (minpoll, maxpoll) = (self.peers[index].minpoll, self.peers[index].source.maxpoll);
