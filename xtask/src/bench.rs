@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::steps::{run, shown};
-use crate::{answers, cargo, fleet, on_path, release_binary, traffic};
+use crate::{answers, cargo, fleet, on_path, release_binary, target_folder, traffic};
 
 const CAPTURE: &str = "benches/data/million.pcap";
 const PACKETS: usize = 1_000_000;
@@ -50,6 +50,9 @@ const TSHARK_FIELDS: [&str; 17] = [
 /// What `cargo xtask bench` does: one contest, or all; `runs` is for each process.
 pub fn bench(which: Option<&str>, runs: Option<u32>) -> Result<ExitCode> {
     run(&mut cargo("build --release --package ntpscope"))?;
+    if which == Some("lab") {
+        return lab(runs);
+    }
     if which != Some("fleet") {
         make(Path::new(CAPTURE), &|unfinished| {
             let mut out = BufWriter::new(File::create(unfinished)?);
@@ -69,6 +72,61 @@ pub fn bench(which: Option<&str>, runs: Option<u32>) -> Result<ExitCode> {
         contest(&format!("{FLEET_GZ}: the same, gzipped"), packed_fleets(), runs)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The lab's simulator: a hundred clients of four servers, polls of 64 to 1024 s, for a week of virtual time.
+fn lab(runs: Option<u32>) -> Result<ExitCode> {
+    run(&mut cargo("build --release --package ntpscope-lab"))?;
+    let folder = Path::new("benches/data/lab");
+    fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
+    let (world, out) = (folder.join("hundred.toml"), folder.join("evidence"));
+    fs::write(&world, hundred()).with_context(|| format!("write {}", world.display()))?;
+    let (world, out) = (world.display(), out.display());
+    let lab = target_folder().join("release/ntpscope-lab");
+    let line = format!("rm -rf {out} && {} run {world} --out {out}", lab.display());
+    contest(
+        "100 hosts, 7 days, 4 sources at polls of 64 to 1024 s",
+        vec![Contest::new("ntpscope-lab run", shell(&line))],
+        runs,
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The world of that bench.
+fn hundred() -> String {
+    const CLIENTS: usize = 100;
+    const SERVERS: usize = 4;
+    let ends = |first: &str, letter: &str, count: usize| {
+        (0..count).fold(format!("'{first}'"), |list, n| format!("{list}, '{letter}{n}.eth0'"))
+    };
+    let mut world = String::from(
+        "about = 'a hundred clients of four servers'\nduration = '7d'\n\
+         hosts.rt = { addresses = { in0 = '10.1.0.1/16', out0 = '10.2.0.1/24' }, router = true }\n",
+    );
+    world +=
+        &format!("links.lan = {{ joins = [{}], delay_ms = 0.1, jitter_ms = 0.05 }}\n", ends("rt.in0", "c", CLIENTS));
+    world +=
+        &format!("links.wan = {{ joins = [{}], delay_ms = 2.0, jitter_ms = 0.3 }}\n", ends("rt.out0", "s", SERVERS));
+    for n in 0..SERVERS {
+        world += &format!(
+            "[hosts.s{n}]\naddresses.eth0 = '10.2.0.{}/24'\ngateway = '10.2.0.1'\n\
+             daemon = {{ is = 'ntpd 4.2.8p15', serves = {{ stratum = 1, refid = 'GPS' }} }}\n",
+            10 + n
+        );
+    }
+    let asks = (0..SERVERS).map(|n| format!("{{ server = '10.2.0.{}', iburst = true }}", 10 + n)).collect::<Vec<_>>();
+    for n in 0..CLIENTS {
+        let is = ["ntpd 4.2.6p5", "ntpd 4.2.8p15", "ntpsec 1.2.2"][n % 3];
+        world += &format!(
+            "[hosts.c{n}]\naddresses.eth0 = '10.1.1.{}/16'\ngateway = '10.1.0.1'\n\
+             oscillator = {{ ppm = {}.0, white = 1e-9, flicker = 1e-9, walk = 1e-10 }}\n\
+             daemon = {{ is = '{is}', asks = [{}] }}\n",
+            1 + n,
+            n as i64 - 50,
+            asks.join(", ")
+        );
+    }
+    world
 }
 
 fn captures() -> Vec<Contest> {

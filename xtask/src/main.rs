@@ -19,9 +19,10 @@ usage: cargo xtask COMMAND
 
   test                       everything that a change must pass, with a summary at the end
   lint                       the part of it that only reads the code: format, clippy, licences
-  bench [capture|fleet] [--runs N]
+  bench [capture|fleet|lab] [--runs N]
                              time and memory beside tshark, on a generated capture of a million packets; beside cat, wc,
-                             DuckDB, Polars and awk, on the generated peerstats of 200 hosts over 30 days
+                             DuckDB, Polars and awk, on the generated peerstats of 200 hosts over 30 days; and of the
+                             lab, that plays 100 hosts over 7 days
   fuzz [TARGET] [--runs N]   each target in fuzz/, or one of them, for N inputs
   worlds [--seeds N]         every world with N seeds (20), and how ntpscope did: what it took for what, whether its probabilities
                              are right, what is not as known";
@@ -37,8 +38,10 @@ fn main() -> Result<ExitCode> {
         ["lint"] => Ok(test::lint()),
         ["bench"] => bench::bench(None, None),
         ["bench", "--runs", runs] => bench::bench(None, Some(count(runs)?)),
-        ["bench", which @ ("capture" | "fleet")] => bench::bench(Some(which), None),
-        ["bench", which @ ("capture" | "fleet"), "--runs", runs] => bench::bench(Some(which), Some(count(runs)?)),
+        ["bench", which @ ("capture" | "fleet" | "lab")] => bench::bench(Some(which), None),
+        ["bench", which @ ("capture" | "fleet" | "lab"), "--runs", runs] => {
+            bench::bench(Some(which), Some(count(runs)?))
+        }
         ["fuzz"] => fuzz::fuzz(None, None),
         ["fuzz", "--runs", runs] => fuzz::fuzz(None, Some(count(runs)?)),
         ["fuzz", target] => fuzz::fuzz(Some(target), None),

@@ -30,7 +30,8 @@ impl Server {
     }
 
     fn age(&self, now: i64) -> i64 {
-        (now - self.since) / SECOND
+        // While it is restarted somebody may look before it is there again.
+        (now - self.since).max(0) / SECOND
     }
 
     fn sysstats(&self, now: i64) -> String {

@@ -96,6 +96,8 @@ pub trait Daemon {
     fn wake(&mut self, token: u64, now: Now, acts: &mut Vec<Act>);
     /// A datagram has arrived, at `now`.
     fn receive(&mut self, datagram: &Datagram, now: Now, acts: &mut Vec<Act>);
+    /// It is told to end (`SIGTERM`): what it still writes.
+    fn stop(&mut self, _now: Now, _acts: &mut Vec<Act>) {}
     /// The kernel's frequency correction, ppm, is told before each call (`ntp_adjtime` returns it).
     fn kernel_frequency(&mut self, ppm: f64);
     /// What it would tell those who ask it.

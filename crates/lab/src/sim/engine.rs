@@ -90,6 +90,10 @@ pub(super) enum Happens {
     Leap(usize),
     /// Smearing clocks run so many ppm faster.
     Smear(f64),
+    /// A daemon writes what it has counted in an hour.
+    Hour(usize, u32),
+    /// A daemon reads its reference clock.
+    Reference(usize, u32),
     /// Somebody looks at all hosts.
     Looks(&'static str),
 }
@@ -201,6 +205,8 @@ impl<'w> Engine<'w> {
             Happens::Fault(number, begins) => self.fault(number, begins)?,
             Happens::Leap(number) => self.leap(number),
             Happens::Smear(by_ppm) => self.smear(by_ppm),
+            Happens::Hour(host, life) => self.hour(host, life),
+            Happens::Reference(host, life) => self.reference(host, life),
             Happens::Looks(name) => self.look(name),
         }
         Ok(())
@@ -217,6 +223,7 @@ impl<'w> Engine<'w> {
         self.hosts[host].hire(&addresses, now).with_context(|| format!("host {name}"))?;
         let acts = self.hosts[host].call(now, None, |daemon, now, acts| daemon.start(now, acts));
         self.act(host, acts);
+        self.open_books(host);
         Ok(())
     }
 

@@ -90,17 +90,15 @@ impl Engine<'_> {
             }
             What::Stopped { .. } => {
                 change(&mut at.stopped);
-                at.daemon = None;
-                at.life += 1;
-                if at.stopped == 0 {
-                    at.serve(self.now)?;
+                self.end_daemon(host);
+                if self.hosts[host].stopped == 0 {
+                    self.hosts[host].serve(self.now)?;
                     self.start_daemon(host)?;
                 }
             }
             What::Restart { .. } if begins => {
-                at.daemon = None;
-                at.life += 1;
-                at.serve(self.now + RESTART)?;
+                self.end_daemon(host);
+                self.hosts[host].serve(self.now + RESTART)?;
                 self.arrange(self.now + RESTART, Happens::Start(host));
             }
             _ => {}
@@ -144,6 +142,14 @@ impl Engine<'_> {
                 host.clock.disturb(&What::Rate { host: name.clone(), by_ppm }, self.now);
             }
         }
+    }
+
+    /// A daemon is told to end.
+    fn end_daemon(&mut self, host: usize) {
+        let acts = self.hosts[host].call(self.now, None, |daemon, now, acts| daemon.stop(now, acts));
+        self.act(host, acts);
+        self.hosts[host].daemon = None;
+        self.hosts[host].life += 1;
     }
 
     /// A paused daemon goes on: first with what it has missed.

@@ -19,8 +19,14 @@ fn played(name: &str, faults: &str, serves: &str) -> impl Fn(&str) -> Vec<String
     let _ = std::fs::remove_dir_all(&folder);
     play(&World::read(&text).expect("a world"), name, 1, &folder).expect("it is played");
     let host: PathBuf = folder.join("h");
+    // Statistics are divided by day.
+    let days = ["", ".20261122", ".20261123", ".20261124", ".20261230", ".20261231", ".20270101"];
     let read = |file: &str| std::fs::read_to_string(host.join(file)).unwrap_or_default();
-    let lines = |file: &str| (file.to_owned(), read(file).lines().map(str::to_owned).collect::<Vec<_>>());
+    let lines = |file: &str| {
+        let parts = if file == "syslog" { &days[..1] } else { &days[1..] };
+        let text: String = parts.iter().map(|day| read(&format!("{file}{day}"))).collect();
+        (file.to_owned(), text.lines().map(str::to_owned).collect::<Vec<_>>())
+    };
     let files: std::collections::BTreeMap<_, _> =
         ["syslog", "stats/protostats", "stats/peerstats", "stats/rawstats"].into_iter().map(lines).collect();
     let _ = std::fs::remove_dir_all(&folder);

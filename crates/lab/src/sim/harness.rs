@@ -1,7 +1,7 @@
 //! One client and true servers, each behind a link of its own delay and jitter: enough to see how a daemon disciplines a clock.
 
 use crate::sim::clock::SystemClock;
-use crate::sim::daemon::{Act, Daemon, Datagram, Now};
+use crate::sim::daemon::{Act, Datagram, Now};
 use crate::sim::packet::{Packet, ntp};
 use crate::world::{self, Foreign, Host, What};
 use ntpscope_core::time::{SECOND, Time};
@@ -32,6 +32,8 @@ pub struct Scene {
     pub links: Vec<(f64, f64)>,
     /// Share of packets lost.
     pub loss: f64,
+    /// One server is not as the others: its number, since which hour, and what is wrong with it.
+    pub odd: Option<(usize, f64, Odd)>,
     /// How long, in hours.
     pub hours: f64,
     /// Servers that answer with a kiss: its code.
@@ -40,6 +42,17 @@ pub struct Scene {
     pub faults: Vec<(f64, What)>,
     /// Seed.
     pub seed: u64,
+}
+
+/// What is wrong with one server.
+#[derive(Clone, Copy)]
+pub enum Odd {
+    /// Its replies take so many ms longer.
+    Slow(f64),
+    /// This share of the requests to it is lost.
+    Lossy(f64),
+    /// Its clock runs fast by so many ppm.
+    Drifts(f64),
 }
 
 impl Default for Scene {
@@ -52,6 +65,7 @@ impl Default for Scene {
             polls: (6, 10),
             links: vec![(1.0, 0.1), (4.0, 0.3), (8.0, 0.5)],
             loss: 0.0,
+            odd: None,
             hours: 72.0,
             kiss: None,
             faults: Vec::new(),
@@ -71,6 +85,8 @@ pub struct Played {
     pub status: String,
     /// Requests sent.
     pub sent: usize,
+    /// Of each server, whether each request was answered.
+    pub answered: Vec<Vec<bool>>,
 }
 
 impl Played {
@@ -85,15 +101,15 @@ impl Played {
         self.lines(file).iter().filter_map(number).collect()
     }
 
+    /// How many lines of a file hold a word.
+    pub fn count(&self, file: &str, word: &str) -> usize {
+        self.lines(file).iter().filter(|line| line.contains(word)).count()
+    }
+
     /// Seconds since the start of each line of a statistics file.
     pub fn times(&self, file: &str) -> Vec<f64> {
         let (days, seconds) = (self.column(file, 0), self.column(file, 1));
         days.iter().zip(seconds).map(|(day, second)| (day - 61_409.0) * 86_400.0 + second).collect()
-    }
-
-    /// How many lines of a file hold a word.
-    pub fn count(&self, file: &str, word: &str) -> usize {
-        self.lines(file).iter().filter(|line| line.contains(word)).count()
     }
 }
 
@@ -124,7 +140,7 @@ pub fn play(scene: &Scene) -> Played {
     let mut clock = SystemClock::new(&host, START, scene.seed);
     let mut daemon = crate::sim::daemon::daemon(scene.is, &config, &[own], scene.seed).expect("a daemon");
     let mut random = Pcg64::seed_from_u64(scene.seed ^ 0x5eed);
-    let mut played = Played::default();
+    let mut played = Played { answered: vec![Vec::new(); scene.links.len()], ..Played::default() };
     let mut queue = BinaryHeap::new();
     let mut flying: VecDeque<Option<Datagram>> = VecDeque::new();
     let mut count = 0_u64;
@@ -153,14 +169,27 @@ pub fn play(scene: &Scene) -> Played {
                 Act::Send(request) => {
                     played.sent += 1;
                     let IpAddr::V4(to) = request.destination.ip() else { continue };
-                    let (delay, jitter) = scene.links[usize::from(to.octets()[3]) - 1];
+                    let number = usize::from(to.octets()[3]) - 1;
+                    let (delay, jitter) = scene.links[number];
+                    let hours = (now - START) as f64 / SECOND as f64 / 3600.0;
+                    let odd = scene.odd.filter(|(which, since, _)| *which == number && hours >= *since);
+                    let (mut loss, mut more_ms, mut ahead_s) = (scene.loss, 0.0, 0.0);
+                    match odd {
+                        Some((_, _, Odd::Slow(ms))) => more_ms = ms,
+                        Some((_, _, Odd::Lossy(share))) => loss = share,
+                        Some((_, since, Odd::Drifts(ppm))) => ahead_s = ppm * 1e-6 * (hours - since) * 3600.0,
+                        None => {}
+                    }
                     let mut leg = || (delay + jitter * random.sample::<f64, _>(Exp1)) * 1e-3;
-                    let (there, back) = (leg(), leg());
-                    if random.random::<f64>() < scene.loss {
+                    let (there, back) = (leg(), leg() + more_ms * 1e-3);
+                    let lost = random.random::<f64>() < loss;
+                    played.answered[number].push(!lost);
+                    if lost {
                         continue;
                     }
                     let served = now + (there * SECOND as f64) as i64;
-                    let reply = answer(&request, served, scene.kiss);
+                    let shown = served + (ahead_s * SECOND as f64) as i64;
+                    let reply = answer(&request, shown, scene.kiss);
                     flying.push_back(Some(reply));
                     let arrives = served + (back * SECOND as f64) as i64;
                     push(&mut queue, arrives, Event::Arrives(flying.len() - 1));

@@ -3,6 +3,7 @@
 use super::clock::{Deed, SystemClock};
 use super::daemon::{Act, Daemon, Datagram, Now, System, daemon};
 use super::filter::Filter;
+use super::hourly::Books;
 use super::make::{Family, Make};
 use super::nat::Nat;
 use super::seed;
@@ -60,7 +61,10 @@ pub struct Host {
     pub hands: u32,
     /// What waits for a paused daemon.
     pub waiting: Vec<Waiting>,
-    make: Option<Make>,
+    /// Which daemon it has.
+    pub make: Option<Make>,
+    /// What its daemon has counted of itself.
+    pub books: Books,
     begun_s: f64,
     /// Open ports, and whom the socket asks that has one for a single request.
     open: BTreeMap<u16, Option<SocketAddr>>,
@@ -191,6 +195,7 @@ impl Host {
             hands: 0,
             waiting: Vec::new(),
             make,
+            books: Books::default(),
             begun_s: 0.0,
             open: BTreeMap::new(),
             id: rng.random(),

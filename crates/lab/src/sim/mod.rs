@@ -8,6 +8,7 @@ pub mod engine;
 mod fault;
 pub mod filter;
 pub mod host;
+pub mod hourly;
 pub mod ip;
 mod kernel;
 pub mod link;
@@ -26,6 +27,8 @@ pub mod wiring;
 
 #[cfg(test)]
 mod fidelity;
+#[cfg(test)]
+mod figures;
 #[cfg(test)]
 mod harness;
 

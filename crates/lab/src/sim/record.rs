@@ -14,12 +14,16 @@ use std::path::{Path, PathBuf};
 pub const SYSLOG: &str = "syslog";
 /// What may wait in memory before it is written.
 const MOST_HELD: usize = 1 << 22;
+/// 1970-01-01 as a modified Julian day.
+const MJD_OF_UNIX: i64 = 40_587;
 
 /// A folder of evidence that is being written.
 pub struct Evidence {
     root: PathBuf,
     held: BTreeMap<String, Vec<u8>>,
     bytes: usize,
+    /// The member that ntpd writes of each of its files, and its day.
+    current: BTreeMap<String, (String, String)>,
     trouble: Option<std::io::Error>,
 }
 
@@ -32,7 +36,7 @@ impl Evidence {
         fs::create_dir_all(root).with_context(|| format!("can't make {}", root.display()))?;
         let mut entries = fs::read_dir(root).with_context(|| format!("can't read {}", root.display()))?;
         anyhow::ensure!(entries.next().is_none(), "{} is not empty: give a new folder", root.display());
-        Ok(Evidence { root: root.into(), held: BTreeMap::new(), bytes: 0, trouble: None })
+        Ok(Evidence { root: root.into(), held: BTreeMap::new(), bytes: 0, current: BTreeMap::new(), trouble: None })
     }
 
     /// Appends bytes to a file below the folder.
@@ -49,11 +53,28 @@ impl Evidence {
         }
     }
 
-    /// Appends a line to a file of a host.
+    /// Appends a line to a file of a host; one of ntpd's statistics goes to the file of its day, as `type day` has it.
     pub fn line(&mut self, host: &str, file: &str, line: &str) {
-        let name = format!("{host}/{file}");
+        let mut name = format!("{host}/{file}");
+        if file.starts_with("stats/") {
+            name = self.member(name, line.split(' ').next().unwrap_or_default());
+        }
         self.append(&name, line.as_bytes());
         self.append(&name, b"\n");
+    }
+
+    /// The member of a file of statistics for a modified Julian day: `stats/loopstats.20261122`.
+    fn member(&mut self, name: String, day: &str) -> String {
+        if let Some((member, of)) = self.current.get(&name)
+            && of == day
+        {
+            return member.clone();
+        }
+        let seconds = (day.parse().unwrap_or(MJD_OF_UNIX) - MJD_OF_UNIX) * 86_400;
+        let date = jiff::Timestamp::from_second(seconds).unwrap_or_default().strftime("%Y%m%d");
+        let member = format!("{name}.{date}");
+        self.current.insert(name, (member.clone(), day.to_owned()));
+        member
     }
 
     fn spill(&mut self) {
@@ -71,6 +92,12 @@ impl Evidence {
     /// Something could not be written.
     pub fn finish(mut self) -> Result<()> {
         self.spill();
+        // ntpd links the current member to the name without a suffix.
+        for (name, (member, _)) in std::mem::take(&mut self.current) {
+            if let Err(error) = fs::hard_link(self.root.join(member), self.root.join(name)) {
+                self.trouble.get_or_insert(error);
+            }
+        }
         match self.trouble {
             Some(error) => Err(error).with_context(|| format!("can't write below {}", self.root.display())),
             None => Ok(()),
@@ -185,4 +212,26 @@ fn addresses(world: &World, host: &str) -> Vec<String> {
     let Some(host) = world.hosts.get(host) else { return Vec::new() };
     let words = host.addresses.values().flat_map(|text| text.split_whitespace());
     words.filter_map(|word| word.split('/').next()).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statistics_have_a_file_for_each_day_and_the_last_is_linked() {
+        let root = std::env::temp_dir().join(format!("ntpscope-lab-record-{}", std::process::id()));
+        let mut evidence = Evidence::new(&root).expect("a new folder");
+        for line in ["61366 86399.900 a", "61367 0.100 b", "61366 86399.950 a step back", "61367 1.000 c"] {
+            evidence.line("h", "stats/loopstats", line);
+        }
+        evidence.line("h", "ntpd.log", "22 Nov 09:30:00 ntpd[1]: hello");
+        evidence.finish().expect("written");
+        let read = |name: &str| fs::read_to_string(root.join("h").join(name)).expect("a file");
+        assert_eq!(read("stats/loopstats.20261122"), "61366 86399.900 a\n61366 86399.950 a step back\n");
+        assert_eq!(read("stats/loopstats.20261123"), "61367 0.100 b\n61367 1.000 c\n");
+        assert_eq!(read("stats/loopstats"), read("stats/loopstats.20261123"));
+        assert!(read("ntpd.log").ends_with("hello\n"));
+        fs::remove_dir_all(&root).expect("removed");
+    }
 }

@@ -31,6 +31,11 @@ impl Server {
                     None => String::new(),
                 };
                 text.push_str(&self.lines());
+                text.push_str("statsdir /var/log/ntpstats/\nstatistics clockstats sysstats\n");
+                for kind in ["clockstats", "sysstats"] {
+                    let enable = if self.make.family == Family::Ntpsec { "" } else { " enable" };
+                    let _ = writeln!(text, "filegen {kind} file {kind} type day{enable}");
+                }
                 ("ntp.conf", text)
             }
         }

@@ -204,6 +204,7 @@ impl Engine<'_> {
         let source = datagram.source.ip();
         let at = &mut self.hosts[host];
         if matches!(mode, 2 | 4 | 5) || mode == 1 && at.asks(source) {
+            at.books.replies += 1;
             if matches!(mode, 2 | 4) && at.daemon.is_some() {
                 *self.tally.entry(format!("{} answered by {source}", self.wiring.names[host])).or_default() += 1;
             }

@@ -26,7 +26,7 @@ pub fn text(config: &world::Daemon, version: &Version) -> String {
     }
     if let Some(serves) = &config.serves {
         if let Some(stratum) = serves.stratum {
-            let _ = write!(text, "server 127.127.1.0 minpoll 4 maxpoll 4\nfudge 127.127.1.0 stratum {stratum}");
+            let _ = write!(text, "server 127.127.1.0 minpoll 4 maxpoll 4\nfudge 127.127.1.0 stratum {}", stratum - 1);
             let _ = writeln!(text, " refid {}", if serves.refid.is_empty() { "LOCL" } else { &serves.refid });
         }
         if let Some(group) = serves.broadcasts_to {

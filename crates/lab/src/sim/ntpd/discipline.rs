@@ -3,6 +3,7 @@
 use crate::sim::daemon::Act;
 use crate::sim::kernel::Kernel;
 use crate::sim::ntpd::host::Host;
+use crate::sim::ntpd::statistics::MRU;
 use crate::sim::ntpd::version::Family;
 use crate::sim::ntpd::{Ntpd, PRECISION, precision_s};
 
@@ -144,7 +145,7 @@ impl Ntpd {
             return Outcome::Panic;
         }
         let family = self.version.family;
-        if family != Family::Old {
+        if self.version.ends_allowance_at_once() {
             self.discipline.may_panic = false;
         }
         let (minpoll, maxpoll) = (self.peers[index].minpoll, self.peers[index].source.maxpoll);
@@ -228,6 +229,7 @@ impl Ntpd {
         self.tell(host, Act::Step(offset_s));
         if self.version.family == Family::Sec {
             self.log(host, &format!("CLOCK: time stepped by {offset_s:.6}"));
+            self.log(host, MRU);
         }
         self.discipline.counter = 0;
         self.discipline.jitter_s = precision_s(PRECISION);

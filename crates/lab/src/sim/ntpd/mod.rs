@@ -263,6 +263,13 @@ impl Daemon for Ntpd {
         self.arm(&mut host);
     }
 
+    fn stop(&mut self, now: Now, acts: &mut Vec<Act>) {
+        if !self.exited {
+            let mut host = self.begin(now, acts);
+            self.record_stop(&mut host);
+        }
+    }
+
     fn kernel_frequency(&mut self, ppm: f64) {
         self.discipline.kernel.told(ppm);
     }

@@ -7,6 +7,9 @@ use crate::sim::packet::{Packet, ntp};
 use jiff::tz::TimeZone;
 use ntpscope_core::time::{Time, ntp_decimal};
 
+/// NTPsec says this at its start and after each step.
+pub(super) const MRU: &str = "INIT: MRU 10922 entries, 13 hash bits, 65536 bytes";
+
 impl Ntpd {
     /// A row of `loopstats`.
     pub(super) fn record_loop(&self, host: &mut Host<'_>) {
@@ -78,10 +81,25 @@ impl Ntpd {
     }
 
     fn protocol(&self, host: &mut Host<'_>, who: &str, status: u16, event: u8, keyword: &str, text: &str) {
-        if self.version.has_protostats() {
+        if !self.version.has_protostats() {
+            self.log_event(host, who, keyword, text);
+        } else {
             let gap = if text.is_empty() { "" } else { " " };
             host.statistics("stats/protostats", &format!("{who} {status:04x} {event:02x} {keyword}{gap}{text}"));
         }
+    }
+
+    /// What 4.2.4 says of an event in its log: it has no `protostats`.
+    fn log_event(&self, host: &mut Host<'_>, who: &str, keyword: &str, text: &str) {
+        let peer = self.peers.iter().find(|peer| peer.address.to_string() == who);
+        let line = match keyword {
+            "sys_peer" => format!("synchronized to {who}, stratum {}", peer.map_or(16, |peer| peer.stratum)),
+            "clock_step" => format!("time reset {text}"),
+            "clock_sync" => "kernel time sync status change 0001".to_owned(),
+            "no_sys_peer" => "no servers reachable".to_owned(),
+            _ => return,
+        };
+        self.log(host, &line);
     }
 
     /// A line of its log.
@@ -101,6 +119,8 @@ impl Ntpd {
                 self.log(host, &format!("INIT: ntpd ntpsec-{text}: Starting"));
                 self.log(host, "INIT: Command line: /usr/sbin/ntpd -g -c /etc/ntp.conf -l /var/log/ntpd.log");
                 self.log(host, "INIT: precision = 0.101 usec (-23)");
+                self.log(host, "CONFIG: readconfig: parsing file: /etc/ntp.conf");
+                self.log(host, "INIT: Using SO_TIMESTAMPNS(ns)");
                 self.log(host, "IO: Listen and drop on 0 v4wildcard 0.0.0.0:123");
             }
             Family::New => {
@@ -109,8 +129,14 @@ impl Ntpd {
                 self.log(host, "proto: precision = 0.101 usec (-23)");
                 self.log(host, "Listen and drop on 0 v4wildcard 0.0.0.0:123");
             }
+            Family::Old if !self.version.has_protostats() => {
+                self.log(host, "logging to file /var/log/ntpd.log");
+                self.log(host, "precision = 0.101 usec");
+                self.log(host, "Listening on interface #0 wildcard, 0.0.0.0#123 Disabled");
+            }
             Family::Old => {
                 self.log(host, "proto: precision = 0.101 usec");
+                self.log(host, "ntp_io: estimated max descriptors: 1024, initial socket boundary: 16");
                 self.log(host, "Listen and drop on 0 v4wildcard 0.0.0.0 UDP 123");
             }
         }
@@ -121,17 +147,60 @@ impl Ntpd {
                 &match self.version.family {
                     Family::Sec => format!("IO: Listen normally on {n} {name} {address}:123"),
                     Family::New => format!("Listen normally on {n} {name} {address}:123"),
+                    Family::Old if !self.version.has_protostats() => {
+                        format!("Listening on interface #{n} {name}, {address}#123 Enabled")
+                    }
                     Family::Old => format!("Listen normally on {n} {name} {address} UDP 123"),
                 },
             );
         }
+        self.log_listening(host);
         if !self.config.may_set && self.version.family != Family::Old {
             let sec = self.version.family == Family::Sec;
             let (before, file) = if sec { ("CLOCK: ", "ntpd/ntp_loopfilter.c") } else { ("", "ntp_loopfilter.c") };
-            for (call, line) in [("start_kern_loop", 1118), ("set_freq", 1081)] {
+            let lines = if sec { [1063, 1042] } else { [1118, 1081] };
+            for (call, line) in ["start_kern_loop", "set_freq"].into_iter().zip(lines) {
                 let text = format!("{before}{call}: {file} line {line}: ntp_adjtime: Operation not permitted");
                 self.log(host, &text);
             }
+        }
+    }
+
+    /// What it says when it ends: it forgets its associations first.
+    pub(super) fn record_stop(&mut self, host: &mut Host<'_>) {
+        let family = self.version.family;
+        let by = if family == Family::Old { "" } else { " (Terminated)" };
+        let err = if family == Family::Sec { "ERR: " } else { "" };
+        self.log(host, &format!("{err}ntpd exiting on signal 15{by}"));
+        if family == Family::Old {
+            return;
+        }
+        for index in 0..self.peers.len() {
+            let peer = &self.peers[index];
+            let (address, local, text) = (peer.address, peer.local, format!("assoc {}", peer.association));
+            self.peer_event(host, index, 2, "demobilize", &text);
+            let line = match family {
+                Family::Sec => format!("PROTO: {address} unlink local addr {local} -> <null>"),
+                Family::Old | Family::New => format!("{address} local addr {local} -> <null>"),
+            };
+            self.log(host, &line);
+        }
+        self.system_event(host, 13, "kern", "kernel time sync disabled");
+    }
+
+    /// What it logs when its sockets are open.
+    fn log_listening(&self, host: &mut Host<'_>) {
+        match self.version.family {
+            Family::Sec => {
+                self.log(host, "IO: Listening on routing socket on fd #20 for interface updates");
+                self.log(host, MRU);
+            }
+            Family::New => self.log(host, "Listening on routing socket on fd #20 for interface updates"),
+            Family::Old if self.version.has_protostats() => {
+                self.log(host, "peers refreshed");
+                self.log(host, "Listening on routing socket on fd #20 for interface updates");
+            }
+            Family::Old => self.log(host, "kernel time sync status 0040"),
         }
     }
 }
@@ -144,7 +213,7 @@ fn decimal(stamp: u64) -> String {
 
 /// A reference id as ntpd prints it: letters between points up to stratum 1, else an address.
 pub fn refid_text(refid: [u8; 4], stratum: u8) -> String {
-    if stratum >= 2 && stratum < 16 || refid[0] == 127 {
+    if (2..16).contains(&stratum) || refid[0] == 127 {
         let [a, b, c, d] = refid;
         return format!("{a}.{b}.{c}.{d}");
     }

@@ -7,7 +7,7 @@ use crate::sim::ntpd::statistics::{refid_text, stamp};
 use crate::sim::ntpd::version::Family;
 use crate::sim::ntpd::{Ntpd, PRECISION};
 use crate::sim::packet::ntp;
-use ntpscope_core::time::Time;
+use ntpscope_core::time::{NTP_TO_UNIX, SECOND, Time, ntp_decimal};
 use std::fmt::Write;
 
 /// `ntpq` breaks lines at this width.
@@ -78,7 +78,7 @@ impl Ntpd {
         self.system_variables(&mut text, now);
         for (count, peer) in self.peers.iter().enumerate() {
             let _ = write!(text, "\n$ ntpq -n -c \"rv &{}\" 127.0.0.1\n", count + 1);
-            self.peer_variables(&mut text, peer);
+            self.peer_variables(&mut text, peer, self.second(now));
         }
         text
     }
@@ -103,7 +103,7 @@ impl Ntpd {
             let decimals = if sec { 4 } else { 3 };
             let shown = [delay, offset, jitter].map(|ms| format!("{ms:.decimals$}"));
             let [delay, offset, jitter] = shown;
-            let _ = writeln!(text, "  {:3o}  {delay:>7.7} {offset:>8.8} {jitter:>7.7}", peer.reach);
+            let _ = writeln!(text, "  {:3o}  {delay:>7.7} {offset:>8.8}{gap} {jitter:>7.7}", peer.reach);
         }
     }
 
@@ -160,10 +160,15 @@ impl Ntpd {
             format!("clk_jitter={:.3}", d.jitter_s * 1e3),
             format!("clk_wander={:.3}", d.wander_ppm),
         ];
-        wrap(text, &variables);
+        // NTPsec tells them in another order, and its ntpq drops noughts.
+        let sec_order = [3, 4, 5, 6, 7, 8, 9, 12, 11, 14, 15, 16, 17, 10, 1, 2, 0, 18, 13];
+        match sec {
+            true => wrap(text, &sec_order.map(|n| short(&variables[n]))),
+            false => wrap(text, &variables),
+        }
     }
 
-    fn peer_variables(&self, text: &mut String, peer: &Peer) {
+    fn peer_variables(&self, text: &mut String, peer: &Peer, seconds: i64) {
         let status = peer.status_word(self.version.family);
         let bits = [(0x8000, "conf"), (0x2000, "auth"), (0x1000, "reach")];
         let mut words: Vec<&str> = bits.iter().filter_map(|(bit, word)| (status & bit != 0).then_some(*word)).collect();
@@ -177,8 +182,9 @@ impl Ntpd {
         let flash: Vec<&str> =
             FLASH.iter().enumerate().filter_map(|(bit, word)| (peer.flash >> bit & 1 == 1).then_some(*word)).collect();
         let flash = if flash.is_empty() { "ok".to_owned() } else { flash.join(", ") };
+        let received = peer.received;
         let three = |values: &dyn Fn(usize) -> f64, decimals: usize| {
-            (0..8).map(|n| format!("{:8.decimals$}", values(n))).collect::<String>()
+            (0..8).map(|n| format!(" {:>7.7}", format!("{:.decimals$}", values(n)))).collect::<String>()
         };
         let variables = [
             format!("srcadr={}", peer.address),
@@ -191,21 +197,29 @@ impl Ntpd {
             format!("rootdelay={:.3}", peer.root_delay_s * 1e3),
             format!("rootdisp={:.3}", peer.root_dispersion_s * 1e3),
             format!("refid={}", refid_text(peer.refid, peer.stratum).trim_matches('.')),
+            format!("reftime={}", self.date(peer.reference, time_of(peer.reference))),
+            format!("rec={}", self.date(received.map_or(0, ntp), received.unwrap_or(time_of(0)))),
             format!("reach={:03o}", peer.reach),
             format!("unreach={}", peer.unreach),
             format!("hmode={}", if peer.mode == Mode::Symmetric { 1 } else { 3 }),
             format!("pmode={}", peer.server_mode),
             format!("hpoll={}", peer.hpoll),
             format!("ppoll={}", peer.ppoll),
-            format!("headway={}", peer.throttle),
+            format!("headway={}", (peer.throttle - (seconds - peer.throttled)).max(0)),
             format!("flash={:02x} {flash}", peer.flash),
             "keyid=0".to_owned(),
             format!("offset={:.3}", peer.offset_s * 1e3),
             format!("delay={:.3}", peer.delay_s * 1e3),
             format!("dispersion={:.3}", peer.dispersion_s * 1e3),
             format!("jitter={:.3}", peer.jitter_s * 1e3),
+            "xleave=0.030".to_owned(),
         ];
-        wrap(text, &variables);
+        // NTPsec tells them in another order, knows no interleaved mode, and its ntpq drops noughts.
+        let sec_order = [0, 1, 2, 3, 4, 14, 5, 17, 16, 6, 7, 8, 9, 10, 11, 12, 13, 22, 21, 24, 23, 20, 15, 19, 18];
+        match self.version.family {
+            Family::Sec => wrap(text, &sec_order.map(|n| short(&variables[n]))),
+            Family::Old | Family::New => wrap(text, &variables),
+        }
         text.truncate(text.trim_end().len());
         let _ = write!(text, ",\nfiltdelay= {},", three(&|n| peer.samples[n].delay_s * 1e3, 2));
         let _ = write!(text, "\nfiltoffset={},", three(&|n| peer.samples[n].offset_s * 1e3, 2));
@@ -233,6 +247,24 @@ fn interval(seconds: i64) -> String {
         2049..=18_029 => format!("{}m", (seconds + 29) / 60),
         18_030..=347_399 => format!("{}h", (seconds + 1799) / 3600),
         _ => format!("{}d", (seconds + 43_199) / 86_400),
+    }
+}
+
+/// A time that a timestamp says.
+fn time_of(stamp: u64) -> Time {
+    let (second, ns) = ntp_decimal(stamp);
+    Time((second as i64 - NTP_TO_UNIX) * SECOND + ns as i64)
+}
+
+/// A number of milliseconds as Python prints it: without noughts at its end.
+fn short(variable: &str) -> String {
+    let (name, value) = variable.split_once('=').unwrap_or((variable, ""));
+    let is_number = value.contains('.') && value.parse::<f64>().is_ok();
+    let trimmed = value.trim_end_matches('0');
+    match (is_number, trimmed.ends_with('.')) {
+        (true, true) => format!("{name}={trimmed}0"),
+        (true, false) => format!("{name}={trimmed}"),
+        (false, _) => variable.to_owned(),
     }
 }
 
@@ -264,6 +296,10 @@ mod tests {
 
     #[test]
     fn intervals_are_shortened() {
+        assert_eq!(
+            ["rootdelay=0.100", "offset=0.000000", "refid=10.2.0.2", "tc=10"].map(short),
+            ["rootdelay=0.1", "offset=0.0", "refid=10.2.0.2", "tc=10"]
+        );
         assert_eq!([0, 64, 2048, 2100, 20_000, 400_000].map(interval), ["-", "64", "2048", "35m", "6h", "5d"]);
     }
 }

@@ -49,6 +49,12 @@ impl Version {
         if self.family == Family::Old { 900 } else { 300 }
     }
 
+    /// Whether `-g` allows only the first offset to be any (CVE-2015-5300: 4.2.8p5), not all until the clock is set.
+    #[must_use]
+    pub fn ends_allowance_at_once(&self) -> bool {
+        self.family == Family::Sec || self.text.starts_with("4.2.8") && self.patch >= 5
+    }
+
     /// Whether the poll interval may change only after a while (bug 3615: 4.2.8p14).
     #[must_use]
     pub fn has_poll_gates(&self) -> bool {
@@ -78,7 +84,7 @@ impl Version {
     pub fn banner(&self) -> String {
         match self.family {
             Family::Sec => format!("ntpd ntpsec-{}", self.text),
-            Family::Old | Family::New => format!("ntpd {}@1.2349-o Mon Feb  6 10:00:00 UTC 2017 (1)", self.text),
+            Family::Old | Family::New => format!("ntpd {} Sun Nov 22 09:12:39 UTC 2026 (1)", self.text),
         }
     }
 }
