@@ -7,6 +7,7 @@
 
 pub mod causes;
 pub mod check;
+pub mod netns;
 pub mod new;
 pub mod score;
 pub mod sim;

@@ -3,10 +3,10 @@
 
 mod cli;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Parser;
 use cli::{Cli, Engine, Run, Verb};
-use ntpscope_lab::{new, score, sim, world::World};
+use ntpscope_lab::{netns, new, score, sim, world::World};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -36,7 +36,7 @@ fn play(run: &Run) -> Result<()> {
     let world = World::read(&text).with_context(|| format!("{} is no world", file.display()))?;
     match run.engine {
         Engine::Sim => sim::play(&world, &name_of(&file), run.seed, sim::daemon, &run.out),
-        Engine::Netns => bail!("this build can't play worlds in namespaces"),
+        Engine::Netns => netns::play(&world, &name_of(&file), run.seed, &run.out),
     }
 }
 

@@ -11,8 +11,13 @@ use ntpscope_core::time::SECOND;
 const LEAP: i64 = 1_798_761_600 * SECOND;
 /// Words with which lines of a configuration begin that ask for statistics.
 const STATISTICS: [&str; 5] = ["statsdir ", "statistics ", "filegen ", "logdir ", "log "];
+/// What is said of a daemon that is not running.
+pub(crate) const REFUSED: &str = "$ ntpq -n -c sysstats 127.0.0.1\nntpq: read: Connection refused\n";
+/// What is said of one that is paused.
+pub(crate) const TIMED_OUT: &str =
+    "$ ntpq -n -c sysstats 127.0.0.1\n127.0.0.1: timed out, nothing received\n***Request timed out\n";
 /// How long a daemon is away that is restarted.
-const RESTART: i64 = 2 * SECOND;
+pub(crate) const RESTART: i64 = 2 * SECOND;
 
 /// When a world starts that has a leap second: so that it falls on the end of a month.
 pub(super) fn start_of(world: &World) -> Option<i64> {
@@ -142,16 +147,13 @@ impl Engine<'_> {
             }
             if host.stopped > 0 {
                 if when != "0start" {
-                    put("status", "$ ntpq -n -c sysstats 127.0.0.1\nntpq: read: Connection refused\n");
+                    put("status", REFUSED);
                 }
                 continue;
             }
             // A paused daemon answers nobody.
             if host.paused > 0 {
-                put(
-                    "status",
-                    "$ ntpq -n -c sysstats 127.0.0.1\n127.0.0.1: timed out, nothing received\n***Request timed out\n",
-                );
+                put("status", TIMED_OUT);
                 continue;
             }
             let sight = host.sight(now);
@@ -198,7 +200,7 @@ fn further(text: &str, daemon: &Daemon) -> String {
 }
 
 /// The host that a fault is one of.
-fn host_of(what: &What) -> Option<&str> {
+pub(crate) fn host_of(what: &What) -> Option<&str> {
     match what {
         What::Down { at: host }
         | What::Stall { host }
