@@ -67,8 +67,9 @@ fn ntpsec(daemon: &Daemon) -> Result<String> {
     if let Some(stratum) = serves.and_then(|serves| serves.stratum) {
         let refid = serves.map(|serves| serves.refid.as_str()).filter(|name| name.len() <= 4 && !name.is_empty());
         let refid = refid.map_or_else(String::new, |name| format!(" refid {name}"));
-        // What it serves is one stratum below its clock. Without `orphanwait` a local clock counts only after 300 s.
-        let _ = writeln!(text, "server 127.127.1.0 minpoll 4 maxpoll 4 iburst prefer");
+        // What it serves is one stratum below its clock. Without `orphanwait` a local clock counts only after 300 s; its root
+        // dispersion starts at 16 s and halves with each of the first eight polls, so these should be short.
+        let _ = writeln!(text, "server 127.127.1.0 minpoll 1 maxpoll 1 iburst prefer");
         let _ = writeln!(text, "fudge 127.127.1.0 stratum {}{refid}\ntos orphanwait 1", stratum.saturating_sub(1));
     }
     // It limits and answers no queries by default.

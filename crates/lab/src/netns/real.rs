@@ -20,6 +20,8 @@ const FAREWELL: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(10);
 /// How long an answer on loopback may take.
 const ANSWER: Duration = Duration::from_millis(500);
+/// Root dispersion of a server that is ready, in 2⁻¹⁶ s: 100 ms. Clients refuse more than a second or so.
+const MOST_DISPERSION: u32 = 6554;
 /// What chronyd and OpenNTPD print.
 const PRINTED: &str = "/var/log/printed";
 
@@ -114,7 +116,7 @@ impl Running {
     }
 }
 
-/// Whether the daemon of this room says that it is synchronised.
+/// Whether the daemon of this room says that it is synchronised, and well enough for its clients.
 #[must_use]
 pub fn is_synchronised() -> bool {
     let ask = || -> std::io::Result<bool> {
@@ -125,7 +127,8 @@ pub fn is_synchronised() -> bool {
         (packet[0], packet[2]) = (0x23, 6);
         socket.send_to(&packet, "127.0.0.1:123")?;
         socket.recv(&mut packet)?;
-        Ok(packet[0] >> 6 != 3 && packet[1] != 0)
+        let dispersion = u32::from_be_bytes([packet[8], packet[9], packet[10], packet[11]]);
+        Ok(packet[0] >> 6 != 3 && packet[1] != 0 && dispersion < MOST_DISPERSION)
     };
     ask().unwrap_or(false)
 }
