@@ -5,8 +5,8 @@ mod cli;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use cli::{Cli, Engine, Run, Verb};
-use ntpscope_lab::{netns, new, score, sim, world::World};
+use cli::{Cli, Run, Verb};
+use ntpscope_lab::{netns, new, score, sim, world::{Engine, World}};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -17,7 +17,8 @@ fn main() -> ExitCode {
     let done = match Cli::parse().verb {
         Verb::Run(run) => play(&run).map(|()| ExitCode::SUCCESS),
         Verb::Score(args) => {
-            score::run(&args, &|world, name, seed, out| sim::play(world, name, seed, sim::daemon, out))
+            let play = |world: &World, name: &str, seed, out: &Path| engine(args.engine, world, name, seed, out);
+            score::run(&args, &play)
         }
         Verb::New(args) => new::run(&args),
     };
@@ -34,9 +35,13 @@ fn play(run: &Run) -> Result<()> {
     let file = if run.world.is_dir() { run.world.join("world.toml") } else { run.world.clone() };
     let text = std::fs::read_to_string(&file).with_context(|| format!("can't read {}", file.display()))?;
     let world = World::read(&text).with_context(|| format!("{} is no world", file.display()))?;
-    match run.engine {
-        Engine::Sim => sim::play(&world, &name_of(&file), run.seed, sim::daemon, &run.out),
-        Engine::Netns => netns::play(&world, &name_of(&file), run.seed, &run.out),
+    engine(run.engine, &world, &name_of(&file), run.seed, &run.out)
+}
+
+fn engine(engine: Engine, world: &World, name: &str, seed: u64, out: &Path) -> Result<()> {
+    match engine {
+        Engine::Sim => sim::play(world, name, seed, sim::daemon, out),
+        Engine::Netns => netns::play(world, name, seed, out),
     }
 }
 
