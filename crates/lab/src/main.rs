@@ -6,7 +6,10 @@ mod cli;
 use anyhow::{Context, Result};
 use clap::Parser;
 use cli::{Cli, Run, Verb};
-use ntpscope_lab::{netns, new, score, sim, world::{Engine, World}};
+use ntpscope_lab::{
+    netns, new, score, sim,
+    world::{Engine, World},
+};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 

@@ -5,15 +5,18 @@
 //! code. Nothing outside the rooms is touched, and nobody in them may set the machine's clock.
 
 mod conf;
-pub mod fit;
+pub(crate) mod fit;
 mod frame;
 mod host;
 mod network;
 mod own;
-pub mod program;
+mod program;
 mod real;
-pub mod room;
+mod room;
 mod wire;
+
+#[cfg(test)]
+mod nat_tests;
 
 use crate::sim::engine::STARTS_WITHIN;
 use crate::sim::fault::{RESTART, host_of};
@@ -25,7 +28,9 @@ use anyhow::{Context, Result, anyhow};
 use fit::Actor;
 use host::Host;
 use ntpscope_core::time::SECOND;
+use program::Program;
 use rand::RngExt;
+use room::Room;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::mpsc::channel;
@@ -50,13 +55,28 @@ enum Happens {
     Looks(&'static str),
 }
 
+/// Whether a world can be played, here and at all.
+///
+/// # Errors
+/// Why not.
+pub fn check(world: &World) -> Result<()> {
+    let cast = fit::cast(world)?;
+    program::need_tools()?;
+    for actor in cast {
+        if let Some(Actor::Real(kind)) = actor {
+            Program::find(kind)?;
+        }
+    }
+    Room::new("check")?.have(|| network::tap("tap0").map(drop))
+}
+
 /// Plays a world, and writes its evidence into a new folder; `name` is what the world is called.
 ///
 /// # Errors
 /// The world can't be played, here or at all, or the folder can't be written.
 pub fn play(world: &World, name: &str, seed: u64, out: &Path) -> Result<()> {
+    check(world)?;
     let cast = fit::cast(world)?;
-    program::need_tools()?;
     let wiring = Arc::new(Wiring::new(world, seed)?);
     let evidence: Shared = Arc::new(Mutex::new(Evidence::new(out)?));
     let mut hosts = Vec::new();

@@ -42,7 +42,11 @@ pub fn furnish(world: &World, wiring: &Wiring, number: usize, room: &Room) -> Re
     Ok(taps.into_iter().enumerate().map(|(interface, tap)| ((number, interface), tap)).collect())
 }
 
-fn tap(name: &str) -> Result<Tap> {
+/// Makes an interface whose other end the lab holds.
+///
+/// # Errors
+/// The kernel refuses.
+pub fn tap(name: &str) -> Result<Tap> {
     let interface = Interface::new(name).with_context(|| format!("`{name}` is no name of an interface"))?;
     let mut tap = Tap::new_named(interface).with_context(|| format!("make the interface {name} (/dev/net/tun)"))?;
     // The wire waits for all at once.

@@ -69,7 +69,9 @@ impl Program {
         let found = installed.chain(unpacked).map(|root| Program { kind, root }).find(Program::is_there);
         let package = kind.package();
         found.with_context(|| {
-            format!("{package} is not here: `cargo xtask daemons` unpacks it, or apt-get install {package}")
+            format!(
+                "{package} is not here: `cargo xtask test` unpacks it beside the build, or apt-get install {package}"
+            )
         })
     }
 

@@ -50,13 +50,7 @@ impl Misses {
 
     /// What is wrong with a world's marks: of `seeds` plays each mark was lacking `lacking` times.
     #[must_use]
-    pub fn complaints(
-        &self,
-        world: &str,
-        engine: Engine,
-        lacking: &[usize; MARKS.len()],
-        seeds: usize,
-    ) -> Vec<String> {
+    pub fn complaints(&self, world: &str, engine: Engine, lacking: &[usize; MARKS.len()], seeds: usize) -> Vec<String> {
         if seeds == 0 {
             return vec![format!("{world}: not played")];
         }
@@ -123,7 +117,13 @@ mod tests {
 
     #[test]
     fn a_line_says_all() {
-        for bad in ["a | right | always", "a | wrong | always | x", "a | right | never | x", "a | right | always | ", "a on b | right | always | x"] {
+        for bad in [
+            "a | right | always",
+            "a | wrong | always | x",
+            "a | right | never | x",
+            "a | right | always | ",
+            "a on b | right | always | x",
+        ] {
             assert!(Misses::read(bad).is_err(), "{bad}");
         }
     }
