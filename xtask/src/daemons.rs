@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::steps::{run, shown};
-use crate::target_folder;
+use crate::{answers, target_folder};
 
 /// Packages, and the folder of each; ntpq is written in Python.
 const PACKAGES: [(&str, &str); 4] =
@@ -31,9 +31,12 @@ pub fn unpack() -> Result<()> {
     }
     needed.sort();
     needed.dedup();
-    let mut install = Command::new("apt-get");
-    install.args(["install", "--yes", "--no-install-recommends"]).args(needed);
-    run(install.env("DEBIAN_FRONTEND", "noninteractive"))?;
+    needed.retain(|library| !answers(Command::new("dpkg").args(["--status", library])));
+    if !needed.is_empty() {
+        let mut install = Command::new("apt-get");
+        install.args(["install", "--yes", "--no-install-recommends"]).args(needed);
+        run(install.env("DEBIAN_FRONTEND", "noninteractive"))?;
+    }
     for (package, _) in PACKAGES {
         fs::write(folder.join(done(package)), "").context("note what is done")?;
     }

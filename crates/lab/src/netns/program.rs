@@ -12,8 +12,8 @@ const TOOLS: [(&str, &str); 4] =
 /// The folder beside the build that `cargo xtask` unpacks Debian's daemons into, each in one of its name: the packages exclude
 /// one another, so that not all can be installed.
 const UNPACKED: &str = "daemons";
-/// How long a program may take to answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a program may take to answer: ntpq gives a paused daemon up by itself after 13 s.
+const PATIENCE: Duration = Duration::from_secs(15);
 /// How often it is looked whether it has ended.
 const LOOK: Duration = Duration::from_millis(5);
 

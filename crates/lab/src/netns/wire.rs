@@ -1,6 +1,9 @@
 //! The lab's wire: it takes the frames that hosts send out of their TAP interfaces, decides as the simulator does what becomes
 //! of each, brings them to the other ends in their time, and keeps the captures and a log of what it did.
 //!
+//! A TAP interface, and not a veth, because its other end is a plain descriptor: no raw sockets that also see what they send, and
+//! no checksums left for hardware to fill in, so that captures have good ones.
+//!
 //! A link of more than two ends is a switch that knows all hardware addresses. Only NTP and ICMP errors about it suffer from a
 //! link; what neighbours need to find each other passes at once, unless one of them is off.
 
