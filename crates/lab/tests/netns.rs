@@ -35,16 +35,16 @@ impl Drop for Folder {
     }
 }
 
-/// Plays the world, where that can be.
-fn played() -> Option<Folder> {
-    let folder = Folder(std::env::temp_dir().join(format!("ntpscope-lab-netns-{}", std::process::id())));
+/// Plays a world that is called so, where that can be.
+fn played(name: &str, text: &str) -> Option<Folder> {
+    let folder = Folder(std::env::temp_dir().join(format!("ntpscope-lab-netns-{name}-{}", std::process::id())));
     let _ = std::fs::remove_dir_all(&folder.0);
-    let world = World::read(WORLD).expect("a world");
+    let world = World::read(text).expect("a world");
     if let Err(why) = netns::check(&world) {
         println!("skipped: {why:#}");
         return None;
     }
-    netns::play(&world, "short", 1, &folder.0).expect("it is played");
+    netns::play(&world, name, 1, &folder.0).expect("it is played");
     Some(folder)
 }
 
@@ -92,7 +92,7 @@ fn logged(log: &str, point: &str) -> (Seen, BTreeSet<String>) {
 
 #[test]
 fn a_short_world_is_played_by_real_daemons() {
-    let Some(folder) = played() else { return };
+    let Some(folder) = played("short", WORLD) else { return };
     let log = std::fs::read_to_string(folder.0.join("wire.tsv")).expect("a log");
     for point in ["a.eth0", "b.eth0", "rt.in0", "rt.out0", "s.eth0", "t.eth0"] {
         let (mut captured, (mut logged, late)) = (captured(&folder.0, point), logged(&log, point));
@@ -113,6 +113,24 @@ fn a_short_world_is_played_by_real_daemons() {
     assert!(read("truth.json").contains("engine netns"), "{}", read("truth.json"));
     let rejects = rejects(&folder.0);
     assert!(rejects.is_empty(), "{rejects:#?}");
+}
+
+#[test]
+fn the_rover_of_an_old_kernel_is_the_wires_own() {
+    let old = WORLD.replace("nat = { out = \"out0\" }", "nat = { out = \"out0\", rover = 107 }");
+    assert_ne!(old, WORLD);
+    let Some(folder) = played("rover", &old) else { return };
+    let log = std::fs::read_to_string(folder.0.join("wire.tsv")).expect("a log");
+    // Who comes second gets the next port, and the answers find their way back.
+    assert!(log.contains("10.2.0.1:108>10.2.0.2:123 mode 3"), "{log}");
+    let back = |line: &str| line.starts_with("10.2.0.2:123>10.1.0.1") && line.contains(":123 mode 4");
+    let reached =
+        |name: &str| log.lines().any(|line| line.contains(&format!("\t{name}.eth0\t")) && line.split('\t').any(back));
+    assert!(reached("a") && reached("b"), "{log}");
+    // chronyd answers port 108, and the lab's own server does not.
+    assert!(log.contains("10.2.0.2:123>10.2.0.1:108 mode 4") && !log.contains("10.2.0.3:123>10.2.0.1:108"), "{log}");
+    let table = std::fs::read_to_string(folder.0.join("rt/conntrack-end.txt")).expect("a table");
+    assert!(table.contains("dport=108"), "{table}");
 }
 
 /// Lines and frames of the evidence that ntpscope's readers can't read.
