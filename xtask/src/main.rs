@@ -1,6 +1,7 @@
 //! The workbench around the product: `cargo xtask test | lint | bench | fuzz | worlds`, what people and CI both run.
 
 mod bench;
+mod daemons;
 mod fleet;
 mod fuzz;
 mod steps;
@@ -25,7 +26,9 @@ usage: cargo xtask COMMAND
                              lab, that plays 100 hosts over 7 days
   fuzz [TARGET] [--runs N]   each target in fuzz/, or one of them, for N inputs
   worlds [--seeds N]         every world with N seeds (20), and how ntpscope did: what it took for what, whether its probabilities
-                             are right, what is not as known";
+                             are right, what is not as known
+  worlds --engine netns      the worlds that real daemons can play, all at once, in network namespaces, and the kernel's NAT beside
+                             the simulator's; takes a quarter of an hour, root and Debian";
 
 fn main() -> Result<ExitCode> {
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask has no folder above it")?;
@@ -47,6 +50,7 @@ fn main() -> Result<ExitCode> {
         ["fuzz", target] => fuzz::fuzz(Some(target), None),
         ["fuzz", target, "--runs", runs] => fuzz::fuzz(Some(target), Some(count(runs)?)),
         ["worlds"] => worlds::many(worlds::SEEDS),
+        ["worlds", "--engine", "netns"] => worlds::real(),
         ["worlds", "--seeds", seeds] => worlds::many(count(seeds)?),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

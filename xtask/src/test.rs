@@ -8,10 +8,17 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result};
 
 use crate::steps::{Outcome, Steps, run, run_tests};
-use crate::{answers, cargo, on_path, release_binary, worlds};
+use crate::{answers, cargo, daemons, on_path, release_binary, worlds};
 
-/// Debian packages that the tests use; each brings the program of its own name.
-const PACKAGES: [&str; 2] = ["tshark", "python3"];
+/// Programs that the tests use, and the Debian package of each.
+const PACKAGES: [(&str, &str); 6] = [
+    ("tshark", "tshark"),
+    ("python3", "python3"),
+    ("ip", "iproute2"),
+    ("nft", "nftables"),
+    ("conntrack", "conntrack"),
+    ("setpriv", "util-linux"),
+];
 
 /// The labelled cases that tests are scored on, where they are: beside the repository.
 const SCORE: &str = "../shared/score";
@@ -65,19 +72,28 @@ fn read_the_code(steps: &mut Steps) {
     }
 }
 
-/// Installs the packages that are missing, where that's possible.
-fn packages() -> Result<Outcome> {
-    let missing: Vec<&str> = PACKAGES.into_iter().filter(|package| !on_path(package)).collect();
-    if missing.is_empty() {
-        return Ok(Outcome::Ok);
+/// Installs the packages that are missing, where that's possible, and unpacks the daemons that the lab plays with.
+pub fn packages() -> Result<Outcome> {
+    let missing = PACKAGES.into_iter().filter(|(program, _)| !on_path(program));
+    let missing: Vec<&str> = missing.map(|(_, package)| package).collect();
+    let installed = if missing.is_empty() { Outcome::Ok } else { install(&missing)? };
+    if !matches!(installed, Outcome::Ok) {
+        return Ok(installed);
     }
+    match daemons::unpack() {
+        Ok(()) => Ok(Outcome::Ok),
+        Err(error) => skipped(&format!("no daemons for the lab: {error:#}")),
+    }
+}
+
+fn install(missing: &[&str]) -> Result<Outcome> {
     let root = fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
     let by_hand = format!("apt-get install {}", missing.join(" "));
     if !root || !on_path("apt-get") {
         return skipped(&format!("not root on Debian; by hand: {by_hand}"));
     }
     let mut install = Command::new("apt-get");
-    install.args(["install", "--yes", "--no-install-recommends"]).args(&missing);
+    install.args(["install", "--yes", "--no-install-recommends"]).args(missing);
     for command in [Command::new("apt-get").arg("update"), &mut install] {
         if let Err(error) = run(command.env("DEBIAN_FRONTEND", "noninteractive")) {
             return skipped(&format!("{error:#}; by hand: {by_hand}"));

@@ -6,8 +6,8 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
 
-use crate::steps::{Outcome, run, shown};
-use crate::{cargo, release_binary, target_folder};
+use crate::steps::{Outcome, Steps, run, run_tests, shown};
+use crate::{cargo, release_binary, target_folder, test};
 
 /// Seeds where none are given.
 pub const SEEDS: u32 = 20;
@@ -22,6 +22,29 @@ pub fn many(seeds: u32) -> Result<ExitCode> {
     let mut score = score(seeds)?;
     let status = score.status().with_context(|| format!("start {}", shown(&score)))?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What `cargo xtask worlds --engine netns` does.
+pub fn real() -> Result<ExitCode> {
+    let mut steps = Steps::default();
+    steps.run("packages", test::packages);
+    let built = steps.run("release build", || run(&mut cargo("build --release --package ntpscope")));
+    steps.run("worlds", || {
+        if !built {
+            return Ok(Outcome::Skipped("the release build failed".to_owned()));
+        }
+        let mut score = score(1)?;
+        score.args(["--engine", "netns"]);
+        if !score.status().with_context(|| format!("start {}", shown(&score)))?.success() {
+            return Ok(Outcome::Failed("a world above is not as known".to_owned()));
+        }
+        Ok(Outcome::Ok)
+    });
+    steps.run("mappings", || {
+        run_tests(&mut cargo("test --package ntpscope-lab --lib nat_tests -- --include-ignored --show-output"))
+            .map(Outcome::Tested)
+    });
+    Ok(steps.finish())
 }
 
 /// The step of `cargo xtask test`: a few seeds, within a budget; the release build is there.

@@ -1,6 +1,7 @@
 //! The command line, and nothing else.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
+use ntpscope_lab::world::Engine;
 use ntpscope_lab::{degrade, new, score};
 use std::path::PathBuf;
 
@@ -42,13 +43,4 @@ pub struct Run {
     /// The folder to write; it must not exist, or be empty
     #[arg(short, long, value_name = "DIR")]
     pub out: PathBuf,
-}
-
-/// Who plays a world.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Engine {
-    /// The simulator, in virtual time
-    Sim,
-    /// Real daemons in network namespaces
-    Netns,
 }

@@ -8,6 +8,7 @@
 pub mod causes;
 pub mod check;
 pub mod degrade;
+pub mod netns;
 pub mod new;
 pub mod score;
 pub mod sim;

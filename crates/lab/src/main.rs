@@ -3,10 +3,11 @@
 
 mod cli;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Parser;
-use cli::{Cli, Engine, Run, Verb};
-use ntpscope_lab::{degrade, new, score, sim, world::World};
+use cli::{Cli, Run, Verb};
+use ntpscope_lab::world::{Engine, World};
+use ntpscope_lab::{degrade, netns, new, score, sim};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -16,7 +17,10 @@ const TROUBLE: u8 = 2;
 fn main() -> ExitCode {
     let done = match Cli::parse().verb {
         Verb::Run(run) => play(&run).map(|()| ExitCode::SUCCESS),
-        Verb::Score(args) => score::run(&args, &sim::play),
+        Verb::Score(args) => {
+            let play = |world: &World, name: &str, seed, out: &Path| engine(args.engine, world, name, seed, out);
+            score::run(&args, &play)
+        }
         Verb::Degrade(args) => degrade::run(&args),
         Verb::New(args) => new::run(&args),
     };
@@ -33,9 +37,13 @@ fn play(run: &Run) -> Result<()> {
     let file = if run.world.is_dir() { run.world.join("world.toml") } else { run.world.clone() };
     let text = std::fs::read_to_string(&file).with_context(|| format!("can't read {}", file.display()))?;
     let world = World::read(&text).with_context(|| format!("{} is no world", file.display()))?;
-    match run.engine {
-        Engine::Sim => sim::play(&world, &name_of(&file), run.seed, &run.out),
-        Engine::Netns => bail!("this build can't play worlds in namespaces"),
+    engine(run.engine, &world, &name_of(&file), run.seed, &run.out)
+}
+
+fn engine(engine: Engine, world: &World, name: &str, seed: u64, out: &Path) -> Result<()> {
+    match engine {
+        Engine::Sim => sim::play(world, name, seed, out),
+        Engine::Netns => netns::play(world, name, seed, out),
     }
 }
 

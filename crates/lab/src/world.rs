@@ -37,12 +37,12 @@ pub struct World {
 }
 
 /// Who plays a world.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Engine {
-    /// The simulator, in virtual time.
+    /// The simulator, in virtual time
     Sim,
-    /// Real daemons in network namespaces.
+    /// Real daemons in network namespaces
     Netns,
 }
 

@@ -1,6 +1,8 @@
-//! What is known to be missed: a file with a line each, `WORLD | MARKS | always or sometimes | WHY`.
+//! What is known to be missed: a file with a line each, `WORLD | MARKS | always or sometimes | WHY`; `WORLD on netns` or
+//! `WORLD on sim` where only one engine's play of it is meant.
 
 use super::judge::MARKS;
+use crate::world::Engine;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 
@@ -12,6 +14,8 @@ const SURE: usize = 50;
 pub struct Miss {
     /// The marks that the world lacks, by their place in [`MARKS`].
     pub marks: Vec<usize>,
+    /// The engine that it is so with; none: with both.
+    pub engine: Option<Engine>,
     /// Whether every seed lacks them; else some.
     pub always: bool,
     /// Why.
@@ -46,14 +50,15 @@ impl Misses {
 
     /// What is wrong with a world's marks: of `seeds` plays each mark was lacking `lacking` times.
     #[must_use]
-    pub fn complaints(&self, world: &str, lacking: &[usize; MARKS.len()], seeds: usize) -> Vec<String> {
+    pub fn complaints(&self, world: &str, engine: Engine, lacking: &[usize; MARKS.len()], seeds: usize) -> Vec<String> {
         if seeds == 0 {
             return vec![format!("{world}: not played")];
         }
-        let listed = self.0.get(world);
+        let known = self.0.get(world).into_iter().flatten();
+        let listed: Vec<&Miss> = known.filter(|miss| miss.engine.is_none_or(|only| only == engine)).collect();
         let mut complaints = Vec::new();
         for (mark, name) in MARKS.iter().enumerate() {
-            let miss = listed.and_then(|all| all.iter().find(|miss| miss.marks.contains(&mark)));
+            let miss = listed.iter().find(|miss| miss.marks.contains(&mark));
             match (miss, lacking[mark]) {
                 (None, 0) => {}
                 (None, times) => complaints.push(format!("{world}: not {name} with {times} of {seeds} seeds")),
@@ -77,10 +82,16 @@ fn one(line: &str) -> Result<(String, Miss)> {
         "sometimes" => false,
         _ => bail!("`{when}` is neither `always` nor `sometimes`"),
     };
+    let (world, engine) = match world.split_once(" on ") {
+        None => (world, None),
+        Some((world, "sim")) => (world, Some(Engine::Sim)),
+        Some((world, "netns")) => (world, Some(Engine::Netns)),
+        Some((_, other)) => bail!("`{other}` is no engine"),
+    };
     if why.is_empty() {
         bail!("it doesn't say why");
     }
-    Ok((world.to_owned(), Miss { marks: marks.collect::<Result<_>>()?, always, why: why.to_owned() }))
+    Ok((world.to_owned(), Miss { marks: marks.collect::<Result<_>>()?, engine, always, why: why.to_owned() }))
 }
 
 #[cfg(test)]
@@ -89,9 +100,12 @@ mod tests {
 
     #[test]
     fn a_miss_is_allowed_and_must_be_struck_when_it_is_none() {
-        let text = "# a comment\nfalseticker | right told | always | no rule yet\nlate | clean | sometimes | chance\n";
+        let text = "# a comment\nfalseticker | right told | always | no rule yet\nlate | clean | sometimes | chance\n\
+                    real on netns | clean | always | x\n";
         let misses = Misses::read(text).expect("misses");
-        let complaints = |world, lacking, seeds| misses.complaints(world, &lacking, seeds).len();
+        let complaints = |world, lacking, seeds| misses.complaints(world, Engine::Sim, &lacking, seeds).len();
+        assert_eq!(complaints("real", [0; 5], 3), 0, "it is the other engine's");
+        assert_eq!(misses.complaints("real", Engine::Netns, &[0; 5], 3).len(), 1);
         assert_eq!(complaints("falseticker", [3, 0, 0, 0, 1], 3), 0);
         assert_eq!(complaints("falseticker", [3, 0, 0, 0, 0], 3), 1, "told now");
         assert_eq!(complaints("falseticker", [3, 0, 0, 1, 3], 3), 1, "clean is not listed");
@@ -103,7 +117,13 @@ mod tests {
 
     #[test]
     fn a_line_says_all() {
-        for bad in ["a | right | always", "a | wrong | always | x", "a | right | never | x", "a | right | always | "] {
+        for bad in [
+            "a | right | always",
+            "a | wrong | always | x",
+            "a | right | never | x",
+            "a | right | always | ",
+            "a on b | right | always | x",
+        ] {
             assert!(Misses::read(bad).is_err(), "{bad}");
         }
     }

@@ -6,6 +6,7 @@ mod player;
 mod tally;
 
 use crate::causes;
+use crate::netns::fit;
 use crate::world::{Engine, World};
 use anyhow::{Context, Result};
 use judge::{MARKS, Truth};
@@ -22,6 +23,9 @@ pub struct Args {
     /// Worlds: files, folders with a world.toml, or folders of worlds
     #[arg(required = true)]
     pub worlds: Vec<PathBuf>,
+    /// Who plays them
+    #[arg(long, value_enum, default_value_t = Engine::Sim)]
+    pub engine: Engine,
     /// Each world is played with this many seeds, from 1 up
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub seeds: u64,
@@ -38,6 +42,9 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
 }
+
+/// Worlds that namespaces play at once: they take minutes of real time, and next to no work.
+const AT_ONCE: usize = 40;
 
 /// An engine: plays a world that is called so with a seed, into a new folder.
 pub type Play<'a> = dyn Fn(&World, &str, u64, &Path) -> Result<()> + Sync + 'a;
@@ -63,10 +70,16 @@ pub fn run(args: &Args, play: &Play) -> Result<ExitCode> {
     let text = text.with_context(|| format!("can't read {}", args.known_misses.display()))?;
     let misses = Misses::read(&text).with_context(|| format!("{}", args.known_misses.display()))?;
     let (worlds, other): (Vec<Scored>, Vec<Scored>) =
-        worlds.into_iter().partition(|scored| scored.world.engines.contains(&Engine::Sim));
+        worlds.into_iter().partition(|scored| unfit(args.engine, &scored.world).is_none());
+    anyhow::ensure!(!worlds.is_empty(), "none of the worlds can be played by this engine");
+    let at_once = match args.engine {
+        Engine::Sim => std::thread::available_parallelism().map_or(1, usize::from),
+        Engine::Netns => AT_ONCE,
+    };
     let player = Player {
         worlds: &worlds,
         seeds: args.seeds,
+        at_once,
         within: args.within.map(Duration::from_secs),
         binary: &args.binary,
         keep: args.keep.as_deref(),
@@ -92,10 +105,10 @@ pub fn run(args: &Args, play: &Play) -> Result<ExitCode> {
             *sum += usize::from(lack == 0);
         }
         println!("{}", line(scored, plays, &lacking));
-        complaints.extend(misses.complaints(&scored.name, &lacking, plays.len()));
+        complaints.extend(misses.complaints(&scored.name, args.engine, &lacking, plays.len()));
     }
     for scored in &other {
-        println!("not played {}: {}", scored.name, scored.world.unfit.as_deref().unwrap_or("not for the simulator"));
+        println!("not played {}: {}", scored.name, unfit(args.engine, &scored.world).unwrap_or_default());
     }
     let sums: Vec<String> = MARKS.iter().zip(sums).map(|(mark, n)| format!("{n} {mark}")).collect();
     println!("\nof {} worlds with every seed: {}; {}", worlds.len(), sums.join(", "), seeds(args.seeds, &played));
@@ -109,6 +122,15 @@ pub fn run(args: &Args, play: &Play) -> Result<ExitCode> {
     println!("\nnot as known:");
     complaints.iter().for_each(|complaint| println!("  {complaint}"));
     Ok(ExitCode::FAILURE)
+}
+
+/// Why an engine can't play a world, if so.
+fn unfit(engine: Engine, world: &World) -> Option<String> {
+    match engine {
+        Engine::Sim if world.engines.contains(&Engine::Sim) => None,
+        Engine::Sim => Some(world.unfit.clone().unwrap_or_default()),
+        Engine::Netns => fit::cast(world).err().map(|why| format!("{why:#}")),
+    }
 }
 
 /// The worlds of files, folders with a `world.toml`, and folders of worlds.

@@ -1,4 +1,4 @@
-//! Plays worlds on all cores, and asks the program about each.
+//! Plays many worlds at once, and asks the program about each.
 
 use super::judge::{Report, Verdict};
 use super::{Play, Scored};
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// What could tell the program what is true, and is hidden from it.
-const HIDDEN: [&str; 4] = ["truth.json", "packets.tsv", "NOTES.md", "world.toml"];
+const HIDDEN: [&str; 5] = ["truth.json", "packets.tsv", "wire.tsv", "NOTES.md", "world.toml"];
 /// The program has this long.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How often it is looked whether it has ended.
@@ -25,6 +25,8 @@ pub struct Player<'a> {
     pub worlds: &'a [Scored],
     /// Each is played with the seeds from 1 to this.
     pub seeds: u64,
+    /// So many at once.
+    pub at_once: usize,
     /// No seed but the first is begun after this.
     pub within: Option<Duration>,
     /// The program.
@@ -76,7 +78,7 @@ impl Player<'_> {
             }
         };
         std::thread::scope(|scope| {
-            for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            for _ in 0..self.at_once {
                 scope.spawn(work);
             }
         });

@@ -26,6 +26,7 @@ fn stage(name: &str, misses: &str) -> Args {
     };
     Args {
         worlds: vec![at("denied.toml", WORLD)],
+        engine: Engine::Sim,
         seeds: 2,
         within: None,
         binary: concat!(env!("CARGO_MANIFEST_DIR"), "/src/score/says.sh").into(),

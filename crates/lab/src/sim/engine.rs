@@ -21,7 +21,7 @@ use std::net::IpAddr;
 /// When worlds start: 2026-11-22T09:30:00Z, later than the build of any daemon they name.
 const START: i64 = 1_795_339_800 * SECOND;
 /// Clients start within this time of one another, as a site does that gets its power back.
-const STARTS_WITHIN: i64 = SECOND;
+pub(crate) const STARTS_WITHIN: i64 = SECOND;
 
 /// A world at work.
 pub struct Engine<'w> {

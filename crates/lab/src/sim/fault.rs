@@ -17,8 +17,13 @@ const STATISTICS: [&str; 5] = ["statsdir ", "statistics ", "filegen ", "logdir "
 const HALF_SMEAR: i64 = 12 * 3600 * SECOND;
 /// By how much a smearing clock runs slow meanwhile: a second in twice that.
 const SMEAR_PPM: f64 = 1e6 / 86_400.0;
+/// What is said of a daemon that is not running.
+pub(crate) const REFUSED: &str = "$ ntpq -n -c sysstats 127.0.0.1\nntpq: read: Connection refused\n";
+/// What is said of one that is paused.
+pub(crate) const TIMED_OUT: &str =
+    "$ ntpq -n -c sysstats 127.0.0.1\n127.0.0.1: timed out, nothing received\n***Request timed out\n";
 /// How long a daemon is away that is restarted.
-const RESTART: i64 = 2 * SECOND;
+pub(crate) const RESTART: i64 = 2 * SECOND;
 
 /// When a world starts that has a leap second: so that it falls on the end of a month.
 pub(super) fn start_of(world: &World) -> Option<i64> {
@@ -199,16 +204,13 @@ impl Engine<'_> {
             }
             if host.stopped > 0 {
                 if when != "0start" {
-                    put("status", "$ ntpq -n -c sysstats 127.0.0.1\nntpq: read: Connection refused\n");
+                    put("status", REFUSED);
                 }
                 continue;
             }
             // A paused daemon answers nobody.
             if host.paused > 0 {
-                put(
-                    "status",
-                    "$ ntpq -n -c sysstats 127.0.0.1\n127.0.0.1: timed out, nothing received\n***Request timed out\n",
-                );
+                put("status", TIMED_OUT);
                 continue;
             }
             let sight = host.sight(now);
@@ -255,7 +257,7 @@ fn further(text: &str, daemon: &Daemon) -> String {
 }
 
 /// The host that a fault is one of.
-fn host_of(what: &What) -> Option<&str> {
+pub(crate) fn host_of(what: &What) -> Option<&str> {
     match what {
         What::Down { at: host }
         | What::Stall { host }

@@ -104,10 +104,14 @@ pub fn ruleset(filters: &[Filter], forwards: bool) -> String {
     if filters.is_empty() {
         return String::new();
     }
-    let (chain, hook) = if forwards { ("fwd", "forward") } else { ("inp", "input") };
+    let hook = if forwards { "forward" } else { "input" };
     let by_port = filters.iter().any(|f| f.said.source_ports.is_some() || f.said.only_source_ports.is_some());
-    let mut text = format!("table ip f {{\n\tchain {chain} {{\n");
+    let mut text = format!("table ip f {{\n\tchain {hook} {{\n");
     let _ = writeln!(text, "\t\ttype filter hook {hook} priority filter; policy accept;");
+    if !forwards {
+        // A host asks its own daemon.
+        text.push_str("\t\tiifname \"lo\" accept\n");
+    }
     // What is asked of both directions stands first.
     let (ports, both): (Vec<_>, Vec<_>) =
         filters.iter().partition(|f| f.said.source_ports.is_some() || f.said.only_source_ports.is_some());

@@ -7,7 +7,7 @@ use super::hourly::Books;
 use super::make::{Family, Make};
 use super::nat::Nat;
 use super::seed;
-use super::server::{NTP, Server, refid};
+use super::server::{NTP, Server, UNSYNCHRONISED};
 use super::wiring::Wiring;
 use crate::world::{self, What};
 use anyhow::{Context, Result};
@@ -23,9 +23,6 @@ const EPHEMERAL: std::ops::RangeInclusive<u16> = 32_768..=60_999;
 const MOST_WAITING: usize = 277;
 /// How long before the world's start a server's daemon was started.
 const SERVING_SINCE: i64 = 20 * SECOND;
-/// How often a reference clock is read.
-const REFERENCE_POLL: i64 = 16 * SECOND;
-const PRECISION: i8 = -23;
 
 /// A host at work.
 pub struct Host {
@@ -297,30 +294,16 @@ impl Host {
     pub fn system(&mut self, now: i64) -> System {
         let sight = self.sight(now);
         let mut system = match (&self.clock, &self.server, &self.daemon) {
-            (Clock::Reference { .. }, Some(server), _) => {
-                let stratum = server.said.stratum.unwrap_or(1);
-                let name = if server.said.refid.is_empty() { "GPS" } else { &server.said.refid };
-                let refid = refid(name);
-                let since = now.rem_euclid(REFERENCE_POLL);
-                System {
-                    leap: 0,
-                    stratum,
-                    precision: PRECISION,
-                    root_delay_s: 0.0,
-                    root_dispersion_s: 0.000_9 + since as f64 / 1e9 * 15e-6,
-                    refid,
-                    reference: Time(sight.clock.0 - since),
-                }
-            }
+            (Clock::Reference { .. }, Some(server), _) => server.reference(sight.clock, now),
             (_, _, Some(daemon)) => daemon.system(sight),
-            _ => unsynchronised(),
+            _ => UNSYNCHRONISED,
         };
         if self.leaps && system.leap == 0 {
             system.leap = 1;
         }
         let says_so = self.server.as_ref().is_some_and(|server| server.said.unsynchronised);
         if self.unsynchronised > 0 || says_so {
-            system = unsynchronised();
+            system = UNSYNCHRONISED;
         }
         system
     }
@@ -390,17 +373,5 @@ impl Host {
     #[must_use]
     pub fn asks(&self, whom: IpAddr) -> bool {
         self.said.daemon.as_ref().is_some_and(|daemon| daemon.asks.iter().any(|source| source.server == whom))
-    }
-}
-
-fn unsynchronised() -> System {
-    System {
-        leap: 3,
-        stratum: 16,
-        precision: PRECISION,
-        root_delay_s: 0.0,
-        root_dispersion_s: 0.0,
-        refid: *b"INIT",
-        reference: Time(0),
     }
 }

@@ -141,7 +141,7 @@ impl Packet {
         };
         // ICMP of IPv4 is summed without the addresses (RFC 792).
         let pseudo = if protocol == 1 { 0 } else { pseudo_header(source, destination, protocol, inner.len()) };
-        let sum = match fold(pseudo + sum(&inner)) {
+        let sum = match checksum(&inner, pseudo) {
             // No checksum at all is written as zero (RFC 768).
             0 if protocol == UDP => 0xffff,
             sum => sum,
@@ -172,7 +172,7 @@ impl Packet {
                 bytes.extend([flags, 0, self.ttl, protocol, 0, 0]);
                 bytes.extend(octets(source));
                 bytes.extend(octets(destination));
-                let check = fold(sum(&bytes));
+                let check = checksum(&bytes, 0);
                 bytes[10..12].copy_from_slice(&check.to_be_bytes());
             }
         }
@@ -230,8 +230,10 @@ fn sum(bytes: &[u8]) -> u32 {
     pairs.map(u32::from).sum()
 }
 
-/// The ones' complement of a sum of 16-bit words (RFC 1071).
-fn fold(mut sum: u32) -> u16 {
+/// The ones' complement of a sum of 16-bit words (RFC 1071), on top of what a pseudo header sums to.
+#[must_use]
+pub fn checksum(bytes: &[u8], pseudo: u32) -> u16 {
+    let mut sum = pseudo + sum(bytes);
     while sum >> 16 != 0 {
         sum = (sum & 0xffff) + (sum >> 16);
     }

@@ -1,6 +1,6 @@
 //! What links do to packets: delay, queueing, loss in runs, duplicates, and the faults of links.
 
-use super::ip::{Packet, is_group};
+use super::ip::is_group;
 use super::seed::exponential;
 use super::wiring::{End, Wiring};
 use crate::world::{self, What, World};
@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use rand::RngExt;
 use rand_pcg::Pcg64;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 /// What a packet needs at the least to the other end, in seconds: veth and a switch do not take less.
 const LEAST_DELAY_S: f64 = 2e-6;
@@ -65,15 +66,15 @@ impl LinkFault {
         Ok(Some(LinkFault { link, towards, passes, kind }))
     }
 
-    /// Whether it concerns a packet that arrives at `end`.
-    fn concerns(&self, link: usize, packet: &Packet, end: End, wiring: &Wiring, nats: &[bool]) -> bool {
+    /// Whether it concerns a packet to this address that arrives at `end`.
+    fn concerns(&self, link: usize, to: IpAddr, end: End, wiring: &Wiring, nats: &[bool]) -> bool {
         let Some((host, ends)) = &self.towards else { return self.link == link };
         // Where a NAT owns the address, the packet may be for any host behind it.
-        let may_be_for = || match wiring.owner(packet.destination.ip()) {
+        let may_be_for = || match wiring.owner(to) {
             Some((owner, _)) => owner == *host || nats[owner],
             None => true,
         };
-        self.link == link && ends.contains(&end) && (self.passes || is_group(packet.destination.ip()) || may_be_for())
+        self.link == link && ends.contains(&end) && (self.passes || is_group(to) || may_be_for())
     }
 }
 
@@ -92,11 +93,11 @@ impl Link {
         Link { said: said.clone(), in_run: BTreeMap::new(), rng }
     }
 
-    /// Takes a packet from one end to another.
+    /// Takes a packet to `destination` from one end to another.
     pub fn carry<'a>(
         &mut self,
         number: usize,
-        packet: &Packet,
+        destination: IpAddr,
         (from, to): (End, End),
         faults: impl Iterator<Item = &'a LinkFault>,
         wiring: &Wiring,
@@ -104,7 +105,7 @@ impl Link {
     ) -> Passage {
         let (mut base, mut jitter) = (self.said.delay_ms / 1e3, self.said.jitter_ms / 1e3);
         let mut lost = self.loses(from);
-        for fault in faults.filter(|fault| fault.concerns(number, packet, to, wiring, nats)) {
+        for fault in faults.filter(|fault| fault.concerns(number, destination, to, wiring, nats)) {
             match fault.kind {
                 Kind::Loss(share) => lost |= self.rng.random::<f64>() < share,
                 Kind::Delay { more_s, jitter_s } => (base, jitter) = (base + more_s, jitter + jitter_s),

@@ -1,6 +1,5 @@
 //! Evidence as it is written: a folder for each host, captures, and what is true.
 
-use super::ip::Packet;
 use crate::world::{Cause, World};
 use anyhow::{Context, Result};
 use ntpscope_core::time::{SECOND, Time};
@@ -131,9 +130,8 @@ impl Capture {
         Capture { file }
     }
 
-    /// Writes a packet that the host's clock stamps with `time`.
-    pub fn write(&self, packet: &Packet, from: [u8; 6], to: [u8; 6], time: Time, evidence: &mut Evidence) {
-        let frame = packet.frame(from, to);
+    /// Writes a frame that the host's clock stamps with `time`.
+    pub fn write(&self, frame: &[u8], time: Time, evidence: &mut Evidence) {
         let (second, ns) = (time.0.div_euclid(SECOND), time.0.rem_euclid(SECOND));
         let mut record = Vec::with_capacity(16 + frame.len());
         for field in [second as u32, ns as u32, frame.len() as u32, frame.len() as u32] {

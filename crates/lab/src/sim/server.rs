@@ -22,6 +22,19 @@ const SHIFT: i64 = 8;
 /// chrony's default burst of answers to one address, and how often it answers all the same: one of 2² (`ratelimit`).
 const BURST: f64 = 8.0;
 const LEAK: f64 = 0.25;
+/// How often a reference clock is read.
+const REFERENCE_POLL: i64 = 16 * SECOND;
+const PRECISION: i8 = -23;
+/// What a server tells that is not synchronised.
+pub const UNSYNCHRONISED: System = System {
+    leap: 3,
+    stratum: 16,
+    precision: PRECISION,
+    root_delay_s: 0.0,
+    root_dispersion_s: 0.0,
+    refid: *b"INIT",
+    reference: Time(0),
+};
 /// Oldest version that ntpd takes (`NTP_OLDVERSION`), and the newest.
 const VERSIONS: std::ops::RangeInclusive<u8> = 1..=4;
 
@@ -246,6 +259,22 @@ impl Server {
         let from = self.said.answers_from.filter(|from| from.is_ipv4() == asked.is_ipv4()).unwrap_or(asked);
         self.counts.sent += 1;
         Answer { from: SocketAddr::new(from, NTP), to: datagram.source, request, received, kiss }
+    }
+
+    /// What it tells while its reference clock holds its own, which shows `clock` at true `now`.
+    #[must_use]
+    pub fn reference(&self, clock: Time, now: i64) -> System {
+        let name = if self.said.refid.is_empty() { "GPS" } else { &self.said.refid };
+        let since = now.rem_euclid(REFERENCE_POLL);
+        System {
+            leap: 0,
+            stratum: self.said.stratum.unwrap_or(1),
+            precision: PRECISION,
+            root_delay_s: 0.0,
+            root_dispersion_s: 0.000_9 + since as f64 / 1e9 * 15e-6,
+            refid: refid(name),
+            reference: Time(clock.0 - since),
+        }
     }
 
     /// Nanoseconds that an answer takes in the daemon.

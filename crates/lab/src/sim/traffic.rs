@@ -86,7 +86,7 @@ impl Engine<'_> {
         let heard = if is_group(to) { ends } else { neighbour.into_iter().collect() };
         for end in heard {
             let faults = self.link_faults.iter().filter(|(_, works)| *works).filter_map(|(fault, _)| fault.as_ref());
-            match self.links[link].carry(link, &packet, (from, end), faults, &self.wiring, &self.nats) {
+            match self.links[link].carry(link, to, (from, end), faults, &self.wiring, &self.nats) {
                 Passage::Lost => {
                     self.count(format!("{} lost towards {}", self.wiring.links[link], self.wiring.names[end.0]));
                 }
@@ -112,7 +112,7 @@ impl Engine<'_> {
     fn capture(&mut self, end: End, packet: &Packet, from: [u8; 6], to: [u8; 6]) {
         if let Some(capture) = self.captures.get(&end) {
             let time = self.hosts[end.0].clock.read(self.now);
-            capture.write(packet, from, to, time, &mut self.evidence);
+            capture.write(&packet.frame(from, to), time, &mut self.evidence);
         }
     }
 
