@@ -3,7 +3,7 @@
 use ntpscope_lab::causes::CAUSES;
 use ntpscope_lab::check::check;
 use ntpscope_lab::score::misses::Misses;
-use ntpscope_lab::world::World;
+use ntpscope_lab::world::{Engine, World};
 use std::path::{Path, PathBuf};
 
 /// Controls that look suspicious, and are not.
@@ -61,6 +61,38 @@ fn every_cause_has_a_world_and_every_world_is_what_it_is_called() {
     }
     let healthy = worlds.iter().filter(|(name, _)| name.starts_with("healthy-")).count();
     assert!(healthy >= FEWEST_HEALTHY, "{healthy} healthy worlds");
+}
+
+/// The page of worlds: UPDATE_EXPECT=1 writes it anew.
+#[test]
+fn the_page_lists_them() {
+    let mut page = String::from(
+        "# The worlds\n\nWhat each is about, what is true of it, and who can play it. A test writes this page: `UPDATE_EXPECT=1 cargo test -p \
+         ntpscope-lab`.\nA cause in brackets is one that no rule names yet.\n\n| world | what happens | what is true | simulator | \
+         namespaces |\n| --- | --- | --- | --- | --- |\n",
+    );
+    let unnamed = ntpscope_lab::causes::unnamed();
+    for (name, text) in worlds() {
+        let world = World::read(&text).expect("a world");
+        let truth = &world.truth;
+        let causes = truth.causes.iter().map(|cause| cause.cause.as_str());
+        let open = truth.undecided.iter().map(String::as_str);
+        let mut told: Vec<String> = causes
+            .map(|id| if unnamed.contains(&id) { format!("({id})") } else { id.to_owned() })
+            .chain(open.map(|id| format!("undecided: {id}")))
+            .chain(truth.notes.iter().map(|id| format!("note: {id}")))
+            .collect();
+        if told.is_empty() {
+            told.push("nothing is wrong".into());
+        }
+        let plays = |engine| {
+            let why = world.unfit.as_deref().unwrap_or_default();
+            if world.engines.contains(&engine) { "yes".to_owned() } else { format!("no: {why}") }
+        };
+        let (sim, netns) = (plays(Engine::Sim), plays(Engine::Netns));
+        page += &format!("| {name} | {} | {} | {sim} | {netns} |\n", world.about, told.join(", "));
+    }
+    expect_test::expect_file!["../../../docs/worlds.md"].assert_eq(&page);
 }
 
 #[test]
