@@ -44,6 +44,8 @@ pub const LOCI: &[&str] = &[
 /// The signs that causes may name, and what each means.
 pub const SIGNS: &[(&str, &str)] = &[
     ("lost-between-hosts", "packets are seen at one point and not at the next, on another host, which was recording"),
+    ("router-between", "TTLs differ at both ends: a router lies between, which may be to blame"),
+    ("all-or-nothing", "those who lose requests there lose all, while those of others pass"),
     ("lost-in-device", "packets enter a device and do not leave it, both sides recording"),
     ("port-below-123", "requests from ports below 123 are lost, all others answered"),
     ("only-below-123", "no other usual set of source ports would separate them: the boundary is at 123 itself"),
@@ -115,6 +117,9 @@ pub const SIGNS: &[(&str, &str)] = &[
     ("copied-between", "packets are seen once at one point and twice, unchanged, from the next on"),
 ];
 
+/// Lost requests of a client from which on it is no chance that none of its requests passed.
+const FEWEST_OF_ALL: u64 = 5;
+
 /// A sign that could be seen.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sign {
@@ -166,7 +171,10 @@ impl Examiner<'_> {
         let contrasts = at.map(|at| self.rules.contrast.contrasts(symptom.server, at)).unwrap_or_default();
         let mut case = Case { contrasts, ..Case::new(symptom, found) };
         match case.symptom.locus {
-            Locus::Segment(..) => case.hold("lost-between-hosts", true, found),
+            Locus::Segment(from, to, _) => {
+                case.hold("lost-between-hosts", true, found);
+                self.between(&mut case, from, to);
+            }
             Locus::Device(..) => case.hold("lost-in-device", true, found),
             Locus::Late(_) => {
                 case.hold("answers-late", true, found);
@@ -202,6 +210,21 @@ impl Examiner<'_> {
         self.service(&mut case);
         self.device(&mut case);
         Some(case)
+    }
+
+    /// Whether a router lies between the ends of a segment, and whether it is some clients that lose all.
+    fn between(&mut self, case: &mut Case, from: PointId, to: PointId) {
+        if let Some(pair) = self.rules.path.pair_of(case.symptom.server, from, to) {
+            case.hold("router-between", pair.ttl != (0, 0), case.found);
+        }
+        let symptom = &case.symptom;
+        let all_of = |client: &IpAddr, lost: u64| symptom.reached.get(client).is_none_or(|reached| *reached <= lost);
+        let others_pass = symptom.reached.keys().any(|client| !symptom.lost.contains_key(client));
+        let mut losers = symptom.lost.iter().filter(|(_, lost)| lost.n >= FEWEST_OF_ALL).peekable();
+        if losers.peek().is_some() {
+            let all = losers.all(|(client, lost)| all_of(client, lost.n));
+            case.hold("all-or-nothing", all && others_pass, case.found);
+        }
     }
 
     /// What else the server answered.

@@ -105,6 +105,13 @@ impl Traces {
         }
     }
 
+    /// How two points stand to each other in requests to a server, the one with the lower number first; `None` where none
+    /// was seen at both.
+    #[must_use]
+    pub fn pair_of(&self, server: IpAddr, a: PointId, b: PointId) -> Option<Pair> {
+        self.pairs.get(&(server, a.min(b), a.max(b))).copied()
+    }
+
     /// All traces, in order.
     pub fn iter(&self) -> impl Iterator<Item = (Trace, Count)> {
         self.traces.sorted().into_iter().map(|(trace, count)| (*trace, *count))
