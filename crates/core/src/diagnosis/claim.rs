@@ -10,6 +10,7 @@ use crate::rules::loss::Polls;
 use crate::rules::path::{Locus, Symptom};
 use crate::rules::{Evidence, Finding, Findings, Measure, Summaries};
 use crate::scene::Scene;
+use crate::signs::contrast::sign_of;
 use crate::signs::{Case, ends};
 use crate::wire::IcmpError;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,11 +23,7 @@ pub(super) fn sufferers(cause: Option<&Cause>, case: &Case, rules: &Summaries, s
         let counts = |w: &&causes::Weight| w.holds > 0.0 && sign(case, &w.name).is_some_and(|s| s.holds);
         cause.is_some_and(|c| c.signs.iter().filter(counts).any(|w| w.name == name))
     };
-    let (ports, lengths) = (speaks("a-port-separates"), speaks("a-length-separates"));
-    let set = case.contrasts.separating().find(|contrast| match contrast.name {
-        name if name.starts_with("port-") => ports || speaks(name),
-        _ => lengths,
-    });
+    let set = case.contrasts.separating().find(|c| speaks(c.name) || sign_of(c.name).is_some_and(speaks));
     let named = |client: &IpAddr| set.is_none_or(|set| set.clients.contains(client));
     let clients = harmed(&case.symptom, SUFFERS).filter(named).flat_map(|client| behind(client, case, rules));
     clients.map(|client| scene.name(client)).collect()

@@ -5,10 +5,12 @@
 
 pub mod align;
 mod matcher;
+mod pace;
 pub mod survey;
 
 pub use align::Alignment;
 pub use matcher::{HORIZON, Matcher, Tally};
+pub use pace::Pace;
 
 use crate::model::Origin;
 use crate::time::Time;
@@ -82,6 +84,8 @@ pub struct Sighting {
     pub dscp: u8,
     /// IPv4 identification at this point.
     pub ip_id: u16,
+    /// For a request: what its source address has asked of this server before, as seen at this point.
+    pub pace: Pace,
 }
 
 /// What a reply is.
