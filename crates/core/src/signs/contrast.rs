@@ -89,7 +89,7 @@ impl Examiner<'_> {
                 subject,
                 statement: format!(
                     "no attribute of the requests separates lost from answered; {} sets were tried",
-                    contrasts.sets
+                    sets_words(contrasts.sets)
                 ),
                 measures: vec![("tried", Measure::Number(contrasts.sets))],
                 evidence: Evidence::at(example),
@@ -179,7 +179,7 @@ fn statement(best: &Contrast, contrasts: &Contrasts) -> String {
     let (apart, (low, high)) = best.difference();
     let rest = if best.quirk > 0 { "of the rest, " } else { "" };
     format!(
-        "{rest}{} separates lost from answered: {} lost with it, {} without, {} more [{}, {}]{}{}; {} sets were tried, chance {}",
+        "{rest}{} separates lost from answered: {} lost with it, {} without (more by {} [{}, {}]){}{}; {} sets tried, chance {}",
         best.set,
         inside.words(),
         outside.words(),
@@ -188,9 +188,14 @@ fn statement(best: &Contrast, contrasts: &Contrasts) -> String {
         percent(high),
         also(best, contrasts),
         against(best),
-        contrasts.sets,
+        sets_words(contrasts.sets),
         chance_words(best.chance)
     )
+}
+
+/// A number of sets: of many the size is enough.
+fn sets_words(sets: f64) -> String {
+    if sets < 1e6 { format!("{sets:.0}") } else { format!("{sets:.0e}") }
 }
 
 /// A probability too small to be told is told as a bound.

@@ -44,7 +44,7 @@ pub struct Contrast {
     pub side: Side,
     /// Of several quirks at once, which: 0 is the first.
     pub quirk: usize,
-    /// The same within each client.
+    /// The same within each client, where it separates.
     pub within: Within,
     /// Frames that speak against it: of the set and answered, or not of it and lost. A few.
     pub against: Vec<Origin>,

@@ -17,6 +17,10 @@ pub(super) const MOST_QUIRKS: usize = 3;
 /// The chance that is allowed is shared in three: the usual sets, those that one attribute suggests, and pairs.
 pub(super) const SHARES: f64 = 3.0;
 
+/// Share of all lost requests that a set of clients must explain: among many clients some have a loss of their own, which
+/// says nothing of the others'.
+const WHO_EXPLAINS: f64 = 0.5;
+
 /// Examples that speak against a set, of each kind.
 const MOST_AGAINST: usize = 3;
 
@@ -93,8 +97,11 @@ fn singles(table: &Table<'_>, rows: &[usize]) -> (Vec<Hit>, f64) {
     (hits, tried)
 }
 
-fn is_pure(inside: Cell) -> bool {
-    inside.all() > 0 && inside.lost_share().value() >= LIMITS.clean
+/// Whether nearly all in a set is lost, and not by chance; `lost` is what all requests lost.
+fn is_sure(hit: &Hit, inside: Cell, lost: u64) -> bool {
+    let explains = !hit.is_who || inside.lost as f64 >= WHO_EXPLAINS * lost as f64;
+    let pure = inside.all() > 0 && inside.lost_share().value() >= LIMITS.clean;
+    pure && explains && hit.ln_chance <= LIMITS.chance.ln()
 }
 
 fn is_clean(outside: Cell) -> bool {
@@ -103,9 +110,9 @@ fn is_clean(outside: Cell) -> bool {
 
 /// The set that tells most: one that separates by itself before one that only is lost itself; of those that divide alike,
 /// the one listed first.
-fn take(table: &Table<'_>, rows: &[usize], hits: &[Hit]) -> Option<Hit> {
+fn take(table: &Table<'_>, rows: &[usize], hits: &[Hit], lost: u64) -> Option<Hit> {
     let divided: Vec<_> = hits.iter().map(|hit| table.divide(rows, &hit.mask)).collect();
-    let sure = |at: &usize| is_pure(divided[*at].0) && hits[*at].ln_chance <= LIMITS.chance.ln();
+    let sure = |at: &usize| is_sure(&hits[*at], divided[*at].0, lost);
     let key = |at: usize| (!is_clean(divided[at].1), hits[at].ln_chance);
     let order = |a: &usize, b: &usize| key(*a).partial_cmp(&key(*b)).unwrap_or(std::cmp::Ordering::Equal);
     let best = (0..hits.len()).filter(sure).min_by(order)?;
@@ -132,7 +139,7 @@ pub(super) fn judge(mut rows: Vec<Row>) -> Contrasts {
     while quirks.len() < MOST_QUIRKS {
         let (hits, tried) = singles(&table, &rest);
         out.sets += tried;
-        let best = take(&table, &rest, &hits);
+        let best = take(&table, &rest, &hits, total.lost);
         if quirks.is_empty() {
             first = hits;
         }
@@ -160,8 +167,7 @@ pub(super) fn judge(mut rows: Vec<Row>) -> Contrasts {
         let hits = if own.len() == all.len() { std::mem::take(&mut first) } else { singles(&table, &own).0 };
         for hit in hits {
             let (inside, outside) = table.divide(&own, &hit.mask);
-            let separates =
-                !quirks.is_empty() && is_pure(inside) && is_clean(outside) && hit.ln_chance <= LIMITS.chance.ln();
+            let separates = !quirks.is_empty() && is_sure(&hit, inside, total.lost) && is_clean(outside);
             let one = contrast(&table, &own, &hit, quirk, separates);
             match out.tried.iter_mut().find(|known| known.name == one.name) {
                 Some(known) if !known.separates && one.separates => *known = one,
@@ -196,10 +202,13 @@ fn contrast(table: &Table<'_>, rows: &[usize], hit: &Hit, quirk: usize, separate
     let mut against: Vec<_> = answered.take(MOST_AGAINST).collect();
     against.extend(lost.take(MOST_AGAINST));
     let worst = own(true).filter(|row| row.cell.lost > 0).max_by_key(|row| row.cell.lost);
+    // It costs most, and is asked only of what separates.
+    let factor = (hit.ln_chance - hit.ln_p).exp();
+    let within = if separates { Within::of(table, rows, &hit.mask, factor) } else { Within::default() };
     Contrast {
         clients: own(true).filter(|row| row.cell.lost > 0).map(|row| row.at.client).collect(),
         worst_port: worst.map(|row| row.ports.0),
-        within: Within::of(table, rows, &hit.mask, (hit.ln_chance - hit.ln_p).exp()),
+        within,
         name: hit.name,
         set: hit.set.clone(),
         filter: hit.filter.clone(),

@@ -27,7 +27,7 @@ use row::{Attributes, Seen, Tally};
 use std::net::IpAddr;
 
 /// Rows that are kept: more than of other tables, since a client has a row for each of its ports and paces.
-const MOST_ROWS: usize = 1 << 16;
+const MOST_ROWS: usize = 1 << 15;
 
 /// Requests by server, point, attributes and, of those without an answer, the points that saw them: a contingency table.
 #[derive(Clone, Debug, Default)]
