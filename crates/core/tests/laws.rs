@@ -10,6 +10,7 @@ use ntpscope_core::model::{
     self, Action, At, Counter, Daemon, Event, FilterRule, Flow, Happening, InputId, Message, Origin, Peer, Place, Row,
     What,
 };
+use ntpscope_core::rules::contrast::Lost;
 use ntpscope_core::rules::loss::Polls;
 use ntpscope_core::rules::{Material, Summaries, Summary};
 use ntpscope_core::scene::{Input, Point, Scene};
@@ -222,7 +223,9 @@ fn view(summaries: &Summaries) -> BTreeMap<&'static str, String> {
     let Summaries { exchange, path, contrast, nat, loss, account, daemon, polling, copies, pace, identity } = summaries;
     let inputs: Vec<InputId> = (0..9).map(InputId).collect();
     let ways = [2, 3].into_iter().flat_map(|host| (0..4).map(move |p| (ip(2, host), PointId(p))));
-    let contrasts: Vec<_> = ways.map(|(server, point)| contrast.contrasts(server, point)).collect();
+    let lost = |point: PointId| [Lost::Anywhere, Lost::Before(PointId(point.0 + 1)), Lost::Returning];
+    let ways = ways.flat_map(|(server, point)| lost(point).map(|lost| (server, point, lost)));
+    let contrasts: Vec<_> = ways.map(|(server, point, lost)| contrast.contrasts(server, point, lost)).collect();
     let reach: Vec<_> = ["10.2.0.2", "10.2.0.3"].iter().map(|s| loss.reach(&inputs, s).collect::<Vec<_>>()).collect();
     let rules = (nat.translations(&inputs).collect::<Vec<_>>(), nat.drops(&inputs).collect::<Vec<_>>());
     // The longest gap has a test of its own.

@@ -5,10 +5,12 @@
 
 pub mod align;
 mod matcher;
+mod pace;
 pub mod survey;
 
 pub use align::Alignment;
 pub use matcher::{HORIZON, Matcher, Tally};
+pub use pace::Pace;
 
 use crate::model::Origin;
 use crate::time::Time;
@@ -84,6 +86,8 @@ pub struct Sighting {
     pub ip_id: u16,
     /// The packet's own transmit timestamp: a server that answers twice gives each answer another.
     pub transmit: u64,
+    /// For a request: what its source address has asked of this server before, as seen at this point.
+    pub pace: Pace,
 }
 
 /// The same packet once more at a point that has seen it already, unchanged.

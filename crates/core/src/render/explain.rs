@@ -16,7 +16,7 @@ const RULES: &[(&str, &str)] = &[
     ),
     (
         "contrast",
-        "Which attribute of a request separates lost from answered ones: six sets of source ports, and for length, version, mode, poll field, TTL, DSCP, extension fields and MAC the best value or threshold. A set separates when at least 90 % within it are lost and at most 10 % outside it, and chance (Fisher's exact test, Bonferroni-corrected for all sets tried) is at most 1 %.",
+        "Which requests are lost: the usual sets of source ports and short poll fields, and of source port (above 1023 in steps of 4096), length, version, mode, poll field, TTL, DSCP, extension fields, MAC, NTS, transmit timestamp, time since the last request of the client and of its address, unanswered requests, client and network the best value, threshold, range or small set; pairs where none is enough. A set separates when at least 90 % within it are lost and at most 10 % outside it (what up to two other sets explain is set aside), and chance (Fisher's exact test, Bonferroni-corrected for all that was tried) is at most 1 %. A set of clients must explain half of the losses. Where no client asked both ways, the set can't be told from the client; where some did, an exact test within each of them tells.",
     ),
     (
         "nat",
