@@ -90,7 +90,7 @@ pub(super) fn claim(
         ];
         pairs.iter().fold(text.clone(), |text, (key, value)| text.replace(key, value))
     };
-    let mut explains = BTreeSet::from([case.found]);
+    let mut explains = BTreeSet::from([case.weighed.found]);
     for weight in cause.signs.iter().filter(|weight| weigh(cause, weight, case) > 0.0) {
         explains.extend(spoken_by(case, &weight.name));
     }
@@ -139,7 +139,7 @@ fn answered_before(symptom: &Symptom, rules: &Summaries) -> bool {
 
 /// What the server's version says to a range of versions that have the fault.
 fn versions(range: &causes::Range, case: &Case, server: &str) -> String {
-    let known = match &case.version {
+    let known = match &case.weighed.version {
         Some((version, _)) if range.holds(version) => {
             format!("{server} runs {version}, which is in the affected range")
         }

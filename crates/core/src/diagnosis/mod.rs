@@ -184,12 +184,12 @@ pub fn diagnose(rules: &Summaries, scene: &mut Scene) -> Diagnosis {
         {
             let cause = causes.iter().find(|c| c.id == fault.cause);
             let sufferers = sufferers(cause, case, rules, scene);
-            if case.locus == "told" && !sufferers.is_empty() {
+            if case.weighed.locus == "told" && !sufferers.is_empty() {
                 // Whoever keeps records of its own and was not captured is behind an address that was.
                 fault.affected.retain(|name| name.parse::<IpAddr>().is_err());
             }
             fault.affected.extend(sufferers);
-            fault.explains.insert(case.found);
+            fault.explains.insert(case.weighed.found);
             continue;
         }
         let near_hops = hops.get(&case.symptom.server).map_or(&[][..], Vec::as_slice);
@@ -205,7 +205,7 @@ pub fn diagnose(rules: &Summaries, scene: &mut Scene) -> Diagnosis {
                 merge(&mut out.diagnoses, claim(cause, probability, case, rules, scene, &seen));
             }
         }
-        let elsewhere = |c: &&Cause| !c.explains.is_empty() && !c.explains.iter().any(|l| l == case.locus);
+        let elsewhere = |c: &&Cause| !c.explains.is_empty() && !c.explains.iter().any(|l| l == case.weighed.locus);
         for cause in causes.iter().filter(elsewhere).filter(|c| c.explains_losses()) {
             verdicts.elsewhere(case, cause, near_hops);
         }
@@ -230,7 +230,7 @@ pub fn diagnose(rules: &Summaries, scene: &mut Scene) -> Diagnosis {
 
 /// Whether it is not known where the requests of a case were lost.
 fn is_open(case: &Case) -> bool {
-    matches!(case.locus, "beyond" | "told")
+    matches!(case.weighed.locus, "beyond" | "told")
 }
 
 fn is_significant(symptom: &Symptom, rules: &Summaries) -> bool {

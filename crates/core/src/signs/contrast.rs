@@ -101,10 +101,10 @@ impl Examiner<'_> {
         case.bad_port = contrasts.worst_port();
         for (name, holds, quirk) in signs {
             let by = found.get(quirk).or(found.first()).copied();
-            by.into_iter().for_each(|id| case.hold(name, holds, id));
+            by.into_iter().for_each(|id| case.weighed.hold(name, holds, id));
         }
         if confounded {
-            who.or(found.first().copied()).into_iter().for_each(|id| case.hold("confounded", true, id));
+            who.or(found.first().copied()).into_iter().for_each(|id| case.weighed.hold("confounded", true, id));
         }
     }
 }

@@ -180,28 +180,30 @@ impl Examiner<'_> {
         let mut case = Case { contrasts, ..Case::new(symptom, found) };
         match case.symptom.locus {
             Locus::Segment(from, to, _) => {
-                case.hold("lost-between-hosts", true, found);
+                case.weighed.hold("lost-between-hosts", true, found);
                 self.between(&mut case, from, to);
             }
-            Locus::Device(..) => case.hold("lost-in-device", true, found),
+            Locus::Device(..) => case.weighed.hold("lost-in-device", true, found),
             Locus::Late(_) => {
-                case.hold("answers-late", true, found);
+                case.weighed.hold("answers-late", true, found);
                 let most = self.rules.exchange.most_late_at_once(case.symptom.server);
-                case.hold("late-in-bursts", most >= 3 && most * 3 >= case.symptom.total().n, found);
+                case.weighed.hold("late-in-bursts", most >= 3 && most * 3 >= case.symptom.total().n, found);
             }
-            Locus::Answered(Fate::Elsewhere(_)) => case.hold("answers-elsewhere", true, found),
+            Locus::Answered(Fate::Elsewhere(_)) => case.weighed.hold("answers-elsewhere", true, found),
             Locus::Answered(Fate::Error(IcmpError::PortUnreachable, from)) if from == case.symptom.server => {
-                case.hold("port-unreachable", true, found);
+                case.weighed.hold("port-unreachable", true, found);
             }
-            Locus::Answered(Fate::Error(IcmpError::Prohibited, _)) => case.hold("prohibited", true, found),
-            Locus::Answered(Fate::Error(IcmpError::HostUnreachable, _)) => case.hold("host-unreachable", true, found),
+            Locus::Answered(Fate::Error(IcmpError::Prohibited, _)) => case.weighed.hold("prohibited", true, found),
+            Locus::Answered(Fate::Error(IcmpError::HostUnreachable, _)) => {
+                case.weighed.hold("host-unreachable", true, found)
+            }
             Locus::Answered(Fate::Unsynchronised) => {
                 let good =
                     self.rules.exchange.iter().any(|(s, fate, _)| s == case.symptom.server && fate == Fate::Answered);
-                case.hold("never-synchronised", !good, found);
+                case.weighed.hold("never-synchronised", !good, found);
                 self.synchronisation(&mut case);
             }
-            Locus::Answered(Fate::Misdirected(_)) => case.hold("answers-misdirected", true, found),
+            Locus::Answered(Fate::Misdirected(_)) => case.weighed.hold("answers-misdirected", true, found),
             _ => {}
         }
         self.answers(&mut case);
@@ -210,7 +212,7 @@ impl Examiner<'_> {
             self.contrast(&mut case, at);
         }
         // What captures show of the ports, the table would only show once more.
-        if matches!(case.locus, "told" | "beyond") && case.contrasts.ports.len() < 2 {
+        if matches!(case.weighed.locus, "told" | "beyond") && case.contrasts.ports.len() < 2 {
             self.tracked(&mut case);
         }
         self.daemon(&mut case);
@@ -223,7 +225,7 @@ impl Examiner<'_> {
     /// Whether a router lies between the ends of a segment, and whether it is some clients that lose all.
     fn between(&mut self, case: &mut Case, from: PointId, to: PointId) {
         if let Some(pair) = self.rules.path.pair_of(case.symptom.server, from, to) {
-            case.hold("router-between", pair.ttl != (0, 0), case.found);
+            case.weighed.hold("router-between", pair.ttl != (0, 0), case.weighed.found);
         }
         let symptom = &case.symptom;
         let all_of = |client: &IpAddr, lost: u64| symptom.reached.get(client).is_none_or(|reached| *reached <= lost);
@@ -231,7 +233,7 @@ impl Examiner<'_> {
         let mut losers = symptom.lost.iter().filter(|(_, lost)| lost.n >= FEWEST_OF_ALL).peekable();
         if losers.peek().is_some() {
             let all = losers.all(|(client, lost)| all_of(client, lost.n));
-            case.hold("all-or-nothing", all && others_pass, case.found);
+            case.weighed.hold("all-or-nothing", all && others_pass, case.weighed.found);
         }
     }
 
@@ -265,7 +267,7 @@ impl Examiner<'_> {
                         evidence: Evidence::at(origin),
                         recipe: Some("tshark -r CAPTURE -Y 'ntp.flags.mode == 4 && ntp.stratum == 0'".into()),
                     });
-                    case.hold(name, true, id);
+                    case.weighed.hold(name, true, id);
                     answered += count.n;
                 }
                 Fate::Elsewhere(_) | Fate::Misdirected(_) => answered += count.n,
@@ -276,7 +278,7 @@ impl Examiner<'_> {
         if let Locus::Answered(Fate::Kiss(code)) = case.symptom.locus
             && !case.symptom.told.is_empty()
         {
-            case.hold(if &code == b"RATE" { "kiss-rate" } else { "kiss-deny" }, true, case.found);
+            case.weighed.hold(if &code == b"RATE" { "kiss-rate" } else { "kiss-deny" }, true, case.weighed.found);
         }
         for polled in case.symptom.told.values() {
             all += polled.lost.whole;
@@ -290,7 +292,7 @@ impl Examiner<'_> {
             // A server that has died answers nobody from then on.
             let since = case.symptom.total();
             let died = since.n >= 5 && since.first.is_some_and(|(time, _)| Some(time) > last);
-            case.hold("nobody-answered", answered == 0 || died, case.found);
+            case.weighed.hold("nobody-answered", answered == 0 || died, case.weighed.found);
         }
     }
 
@@ -311,7 +313,7 @@ impl Examiner<'_> {
             (together, spread) = (together + u32::from(within), spread + u32::from(!within));
         }
         if together + spread > 0 {
-            case.hold("all-at-once", together > 0 && spread == 0, case.found);
+            case.weighed.hold("all-at-once", together > 0 && spread == 0, case.weighed.found);
         }
     }
 
