@@ -1,6 +1,7 @@
 //! Whether a world holds together: what its links, captures, faults and truth name is there.
 
 use crate::causes;
+use crate::sim::fault::host_of;
 use crate::world::{Engine, What, World};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -116,16 +117,7 @@ impl<'a> Names<'a> {
                 }
                 What::Down { at } => need(links.contains_key(at) || hosts.contains_key(at), at),
                 What::Leap { missed_by } => missed_by.iter().for_each(|host| need(hosts.contains_key(host), host)),
-                What::Stall { host }
-                | What::Stopped { host }
-                | What::Restart { host }
-                | What::Suspend { host, .. }
-                | What::Migration { host, .. }
-                | What::Step { host, .. }
-                | What::Rate { host, .. }
-                | What::Wrong { host, .. }
-                | What::Busy { host, .. }
-                | What::Unsynchronised { host } => need(hosts.contains_key(host), host),
+                of_a_host => host_of(of_a_host).iter().for_each(|host| need(hosts.contains_key(*host), host)),
             }
         }
     }

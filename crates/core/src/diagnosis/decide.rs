@@ -4,7 +4,6 @@
 //! is not. With the causes' probabilities that gives the mutual information between the cause and what the piece would show.
 
 use super::is_open;
-use super::rank::sign;
 use crate::causes::{Cause, Weight};
 use crate::scene::Scene;
 use crate::signs::Case;
@@ -25,80 +24,69 @@ struct Piece {
     command: &'static str,
     /// The signs that it shows.
     signs: &'static [&'static str],
-    /// The places that it tells apart, in an open case: those of one group look alike to it.
-    places: &'static [&'static [&'static str]],
+    /// The places of a silence that it tells apart, in an open case: those of one group look alike to it. What is answered,
+    /// and how, it tells apart as well.
+    silences: &'static [&'static [&'static str]],
 }
 
 const CAPTURE: &str = "sudo tcpdump -ni any -s 0 -w HOST.pcap 'udp port 123 or icmp', while the clients ask";
+
+/// The other places that a capture tells apart.
+const ANSWERED: &[&[&str]] = &[&["late"], &["elsewhere"], &["unsynchronised"], &["kiss"], &["error"]];
 
 const PIECES: &[Piece] = &[
     Piece {
         holder: Holder::Server,
         command: CAPTURE,
         signs: &["port-below-123", "port-reserved", "a-port-separates", "a-length-separates"],
-        places: &[
-            &["server"],
-            &["segment", "device"],
-            &["late"],
-            &["elsewhere"],
-            &["unsynchronised"],
-            &["kiss"],
-            &["error"],
-        ],
+        silences: &[&["server"], &["segment", "device"]],
     },
-    Piece {
-        holder: Holder::Client,
-        command: CAPTURE,
-        signs: &[],
-        places: &[
-            &["server", "segment", "device"],
-            &["late"],
-            &["elsewhere"],
-            &["unsynchronised"],
-            &["kiss"],
-            &["error"],
-        ],
-    },
-    Piece {
-        holder: Holder::Device,
-        command: CAPTURE,
-        signs: &[],
-        places: &[
-            &["server"],
-            &["segment"],
-            &["device"],
-            &["late"],
-            &["elsewhere"],
-            &["unsynchronised"],
-            &["kiss"],
-            &["error"],
-        ],
-    },
+    Piece { holder: Holder::Client, command: CAPTURE, signs: &[], silences: &[&["server", "segment", "device"]] },
+    Piece { holder: Holder::Device, command: CAPTURE, signs: &[], silences: &[&["server"], &["segment"], &["device"]] },
     Piece {
         holder: Holder::Server,
         command: "ntpq -c sysstats (chrony: chronyc serverstats), twice, some minutes apart",
-        signs: &["bad-format-grew", "limited-grew", "restricted-grew", "daemon-missed-them", "daemon-is-there"],
-        places: &[],
+        signs: &[
+            "bad-format-grew",
+            "limited-grew",
+            "restricted-grew",
+            "declined-grew",
+            "daemon-missed-them",
+            "daemon-is-there",
+            "daemon-answered-them",
+            "send-failed",
+        ],
+        silences: &[],
     },
     Piece {
         holder: Holder::Server,
         command: "ntpq -c 'rv 0 version' (chrony: chronyd -v)",
         signs: &["version"],
-        places: &[],
+        silences: &[],
     },
     Piece {
         holder: Holder::Server,
         command: "cat /etc/ntp.conf /etc/chrony/chrony.conf",
         signs: &["ignore-configured", "limit-configured"],
-        places: &[],
+        silences: &[],
     },
-    Piece { holder: Holder::Server, command: "nft list ruleset; iptables-save -c", signs: &["port-rule"], places: &[] },
-    Piece { holder: Holder::Device, command: "nft list ruleset; iptables-save -c", signs: &["port-rule"], places: &[] },
+    Piece {
+        holder: Holder::Server,
+        command: "nft list ruleset; iptables-save -c",
+        signs: &["port-rule", "class-rule", "length-rule", "drop-rule"],
+        silences: &[],
+    },
+    Piece {
+        holder: Holder::Device,
+        command: "nft list ruleset; iptables-save -c",
+        signs: &["port-rule", "class-rule", "length-rule", "drop-rule"],
+        silences: &[],
+    },
     Piece {
         holder: Holder::Device,
         command: "conntrack -L -p udp --dport 123; conntrack -S",
-        signs: &["tracked-below-123", "tracked-a-port"],
-        places: &[],
+        signs: &["tracked-below-123", "tracked-a-port", "tracking-clashed"],
+        silences: &[],
     },
 ];
 
@@ -140,15 +128,16 @@ pub(super) fn best(case: &Case, ranked: &[(&Cause, f64)], scene: &Scene) -> Opti
 /// The mutual information between the cause and what a piece would show, in bits.
 fn gain(piece: &Piece, case: &Case, ranked: &[(&Cause, f64)], prior: &[f64]) -> f64 {
     let is_known =
-        |name: &str| if name == "version" { case.weighed.version.is_some() } else { sign(case, name).is_some() };
+        |name: &str| if name == "version" { case.weighed.version.is_some() } else { case.weighed.sign(name).is_some() };
     let signs: Vec<&str> = piece.signs.iter().copied().filter(|name| !is_known(name)).collect();
     // Where the client was captured, it is known that nothing came back.
     let is_at_hand = case.weighed.locus == "beyond" && matches!(piece.holder, Holder::Client);
-    let places = if is_open(case) && !is_at_hand { piece.places } else { &[] };
+    let is_told = is_open(case) && !is_at_hand && !piece.silences.is_empty();
+    let places: Vec<&[&str]> = piece.silences.iter().chain(ANSWERED).copied().filter(|_| is_told).collect();
     // What each outcome makes of the causes: one for each place and each set of signs that hold.
     let mut outcomes: Vec<Vec<f64>> = match places.len() {
         0 => vec![prior.to_vec()],
-        _ => places.iter().map(|group| at(group, places, ranked, prior)).collect(),
+        _ => places.iter().map(|group| at(group, &places, ranked, prior)).collect(),
     };
     for name in signs {
         let holds = how_often(name, ranked);
@@ -208,6 +197,15 @@ fn entropy(weights: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::signs::{LOCI, SIGNS};
+
+    #[test]
+    fn pieces_show_signs_and_places_that_there_are() {
+        for piece in PIECES {
+            assert!(piece.signs.iter().all(|name| SIGNS.iter().any(|(known, _)| known == name)), "{:?}", piece.signs);
+            assert!(piece.silences.iter().chain(ANSWERED).all(|group| group.iter().all(|place| LOCI.contains(place))));
+        }
+    }
 
     #[test]
     fn the_weights_of_a_sign_say_how_often_it_holds() {

@@ -165,7 +165,9 @@ impl Daemons {
     pub fn sends_failed(&self, inputs: &[InputId]) -> Option<(u64, Origin)> {
         let key = (String::new(), "io_sendfailed".to_owned());
         let looks = self.of(inputs).filter_map(|said| said.variables.get(&key));
-        let counts: Vec<(u64, Origin)> = looks.filter_map(|(text, o)| Some((text.parse().ok()?, *o))).collect();
+        // NTPsec's ntpq prints a rate behind the count.
+        let count = |(text, origin): &(String, Origin)| Some((text.split(' ').next()?.parse().ok()?, *origin));
+        let counts: Vec<(u64, Origin)> = looks.filter_map(count).collect();
         let (low, high) = (counts.iter().min()?, counts.iter().max()?);
         Some((if counts.len() > 1 { high.0 - low.0 } else { high.0 }, high.1))
     }

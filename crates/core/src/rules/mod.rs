@@ -5,6 +5,7 @@ pub mod contrast;
 pub mod copies;
 pub mod daemon;
 pub mod exchange;
+pub mod happenings;
 pub mod identity;
 pub mod loss;
 pub mod nat;
@@ -12,6 +13,7 @@ pub mod pace;
 pub mod path;
 pub mod polling;
 mod sampled;
+pub mod series;
 
 pub use sampled::{MOST_ROWS, Sampled};
 
@@ -72,6 +74,10 @@ pub struct Summaries {
     pub pace: pace::Paces,
     /// What hosts are called.
     pub identity: identity::Names,
+    /// How clocks and sources went, sample by sample.
+    pub series: series::Series,
+    /// What logs say happened.
+    pub happenings: happenings::Happenings,
 }
 
 impl Summary for Summaries {
@@ -87,6 +93,8 @@ impl Summary for Summaries {
         self.copies.fold(material);
         self.pace.fold(material);
         self.identity.fold(material);
+        self.series.fold(material);
+        self.happenings.fold(material);
     }
 
     fn merge(&mut self, later: Self) {
@@ -101,6 +109,8 @@ impl Summary for Summaries {
         self.copies.merge(later.copies);
         self.pace.merge(later.pace);
         self.identity.merge(later.identity);
+        self.series.merge(later.series);
+        self.happenings.merge(later.happenings);
     }
 }
 

@@ -203,7 +203,7 @@ impl Examiner<'_> {
             Some((from, _)) => hosts.extend(self.scene.host_of_point(from).map(str::to_owned)),
             // Where the place is not known, it may be any router.
             None if matches!(case.weighed.locus, "told" | "beyond") => {
-                hosts.extend(self.scene.routers().map(str::to_owned))
+                hosts.extend(self.scene.routers().map(str::to_owned));
             }
             None => {}
         }

@@ -42,6 +42,9 @@ pub const LOCI: &[&str] = &[
     "doubled",
 ];
 
+/// The places of what is wrong with clocks though answers come; a cause explains these or those, not both.
+pub const CLOCK_LOCI: &[&str] = &["clock", "source", "sources", "heard", "configured"];
+
 /// The signs that causes may name, and what each means.
 pub const SIGNS: &[(&str, &str)] = &[
     ("lost-between-hosts", "packets are seen at one point and not at the next, on another host, which was recording"),
@@ -139,21 +142,51 @@ pub struct Sign {
     pub by: Vec<FindingId>,
 }
 
-/// Everything that is known of one symptom.
+/// What causes weigh.
 #[derive(Clone, Debug)]
-pub struct Case {
-    /// The symptom.
-    pub symptom: Symptom,
-    /// Its place, as causes name it.
+pub struct Weighed {
+    /// The place of the symptom, as causes name it.
     pub locus: &'static str,
-    /// What separates lost from answered where its requests were last seen.
-    pub contrasts: Contrasts,
     /// What could be seen.
     pub signs: Vec<Sign>,
     /// The finding of the symptom itself.
     pub found: FindingId,
-    /// The server's version, where known.
+    /// The daemon's version, where known.
     pub version: Option<(Version, FindingId)>,
+}
+
+impl Weighed {
+    /// A symptom of which nothing is known yet but its finding.
+    #[must_use]
+    pub fn new(locus: &'static str, found: FindingId) -> Weighed {
+        Weighed { locus, signs: Vec::new(), found, version: None }
+    }
+
+    /// Takes down that a sign holds or fails; what was said first stands.
+    pub fn hold(&mut self, name: &'static str, holds: bool, by: FindingId) {
+        match self.signs.iter_mut().find(|s| s.name == name) {
+            Some(sign) if sign.holds == holds => sign.by.push(by),
+            Some(_) => {}
+            None => self.signs.push(Sign { name, holds, by: vec![by] }),
+        }
+    }
+
+    /// What is known of a sign.
+    #[must_use]
+    pub fn sign(&self, name: &str) -> Option<&Sign> {
+        self.signs.iter().find(|s| s.name == name)
+    }
+}
+
+/// Everything that is known of one symptom of requests.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// The symptom.
+    pub symptom: Symptom,
+    /// What causes weigh.
+    pub weighed: Weighed,
+    /// What separates lost from answered where its requests were last seen.
+    pub contrasts: Contrasts,
     /// A source port that fails, where ports separate.
     pub bad_port: Option<u16>,
     /// The host whose packet filter has a rule that may do this.
@@ -195,7 +228,7 @@ impl Examiner<'_> {
             }
             Locus::Answered(Fate::Error(IcmpError::Prohibited, _)) => case.weighed.hold("prohibited", true, found),
             Locus::Answered(Fate::Error(IcmpError::HostUnreachable, _)) => {
-                case.weighed.hold("host-unreachable", true, found)
+                case.weighed.hold("host-unreachable", true, found);
             }
             Locus::Answered(Fate::Unsynchronised) => {
                 let good =
@@ -330,26 +363,9 @@ impl Examiner<'_> {
 }
 
 impl Case {
-    /// A symptom of which nothing is known yet but its finding.
     fn new(symptom: Symptom, found: FindingId) -> Case {
-        Case {
-            locus: locus_name(symptom.locus),
-            symptom,
-            contrasts: Contrasts::default(),
-            signs: Vec::new(),
-            found,
-            version: None,
-            bad_port: None,
-            filter: None,
-        }
-    }
-
-    fn hold(&mut self, name: &'static str, holds: bool, by: FindingId) {
-        match self.signs.iter_mut().find(|s| s.name == name) {
-            Some(sign) if sign.holds == holds => sign.by.push(by),
-            Some(_) => {}
-            None => self.signs.push(Sign { name, holds, by: vec![by] }),
-        }
+        let weighed = Weighed::new(locus_name(symptom.locus), found);
+        Case { symptom, weighed, contrasts: Contrasts::default(), bad_port: None, filter: None }
     }
 }
 

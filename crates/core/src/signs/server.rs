@@ -56,7 +56,9 @@ impl Examiner<'_> {
         };
         if let Some((answered, received, word)) = accepted {
             // The daemon's looks span some of the recording, or more: shares are compared, not counts.
-            let (unanswered, share) = (received.by.saturating_sub(answered), lost as f64 / all.max(1) as f64);
+            // What it could not send, it had answered.
+            let failed = self.rules.daemon.sends_failed(inputs).map_or(0, |(failed, _)| failed);
+            let (unanswered, share) = (received.by.saturating_sub(answered + failed), lost as f64 / all.max(1) as f64);
             let expected = received.by as f64 * share;
             let reached = received.over_s.is_some() || received.by as f64 > (all - lost) as f64 + MOSTLY * lost as f64;
             let id = self.findings.add(Finding {

@@ -38,20 +38,15 @@ impl Server {
         let (age, counts) = (self.age(now), &self.counts);
         let mut text = String::from("$ ntpq -n -c sysstats 127.0.0.1\n");
         let is_ntpsec = self.make.family == Family::Ntpsec;
-        let (width, clock) = if is_ntpsec {
-            (33, format!("{:02}:{:02}:{:02}", age / 3600, age / 60 % 60, age % 60))
-        } else {
-            (0, age.to_string())
-        };
-        let mut line = |label: &str, value: &str| {
+        let clock =
+            if is_ntpsec { format!("{:02}:{:02}:{:02}", age / 3600, age / 60 % 60, age % 60) } else { age.to_string() };
+        let line = |text: &mut String, label: &str, value: &str| {
             let label = format!("{label}:");
-            let _ = match width {
-                0 => writeln!(text, "{label:<24}{value}"),
-                _ => writeln!(text, "{label:<23}{value:>13}"),
-            };
+            let _ =
+                if is_ntpsec { writeln!(text, "{label:<23}{value:>13}") } else { writeln!(text, "{label:<24}{value}") };
         };
-        line("uptime", &clock);
-        line("sysstats reset", &clock);
+        line(&mut text, "uptime", &clock);
+        line(&mut text, "sysstats reset", &clock);
         for (label, value) in [
             ("packets received", counts.received),
             ("current version", counts.current),
@@ -64,17 +59,10 @@ impl Server {
             ("KoD responses", counts.kisses),
             ("processed for time", 0),
         ] {
-            line(label, &value.to_string());
+            line(&mut text, label, &value.to_string());
         }
         text.push_str("\n$ ntpq -n -c iostats 127.0.0.1\n");
-        let mut line = |label: &str, value: &str| {
-            let label = format!("{label}:");
-            let _ = match width {
-                0 => writeln!(text, "{label:<24}{value}"),
-                _ => writeln!(text, "{label:<23}{value:>13}"),
-            };
-        };
-        line("time since reset", &clock);
+        line(&mut text, "time since reset", &clock);
         for (label, value) in [
             ("receive buffers", 10),
             ("free receive buffers", 9),
@@ -88,7 +76,7 @@ impl Server {
             ("input wakeups", counts.received + 1),
             ("useful input wakeups", counts.received + 1),
         ] {
-            line(label, &value.to_string());
+            line(&mut text, label, &value.to_string());
         }
         text.push('\n');
         text
