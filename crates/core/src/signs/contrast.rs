@@ -211,7 +211,7 @@ fn also(best: &Contrast, contrasts: &Contrasts) -> String {
     match (others.is_empty(), more) {
         (true, _) => String::new(),
         (_, 0) => format!("; {} would separate them as well", others.join(", ")),
-        _ => format!("; {} and {more} more sets would separate them as well", others[..MOST_NAMED].join(", ")),
+        _ => format!("; {} and {more} more would separate them as well", others[..MOST_NAMED].join(", ")),
     }
 }
 
