@@ -7,8 +7,8 @@ use ntpscope_core::diagnosis::{CLAIM, diagnose};
 use ntpscope_core::exchange::survey::Survey;
 use ntpscope_core::exchange::{Alignment, Exchange, Matcher, PointId, Tally};
 use ntpscope_core::model::{
-    self, Action, At, Counter, Daemon, Event, FilterRule, Flow, Happening, InputId, Message, Origin, Peer, Place, Row,
-    What,
+    self, Action, At, Clock, Counter, Daemon, Event, FilterRule, Flow, Happening, InputId, Message, Origin, Peer,
+    Place, Row, What,
 };
 use ntpscope_core::rules::loss::Polls;
 use ntpscope_core::rules::{Material, Summaries, Summary};
@@ -178,9 +178,13 @@ const KISSED: Message<'_> =
 fn row([said, input, line]: [u8; 3]) -> Row<'static> {
     let origin = Origin { input: InputId(4 + u32::from(input % 5)), place: Place::Line(1 + u32::from(line)) };
     let source = of(line, &["10.2.0.2", "10.2.0.3"]);
-    let peer = Peer { reach: Some(line), ..Peer::new(At::origin(origin), source) };
     let time = Some(Time(i64::from(line) * 60 * SECOND));
     let at = At { host: of(line, &["", "ntp1", "ntp2"]), time, ..At::origin(origin) };
+    let offset_s = Some(f64::from(line) / 1e3);
+    if said % 16 == 1 {
+        return Row::Clock(Clock { offset_s, ..Clock::new(at) });
+    }
+    let peer = Peer { reach: Some(line), offset_s, ..Peer::new(at, source) };
     if said == 0 {
         let from = (Some(ip(2, 2)), Some(123));
         return Row::Packet(model::Packet { source: from, mode: Some(4), lost: Some(2), ..model::Packet::new(at) });
@@ -219,7 +223,21 @@ fn scene() -> Scene {
 
 /// All that summaries can be asked, rule by rule; and every number in them, in an order that no table dictates.
 fn view(summaries: &Summaries) -> BTreeMap<&'static str, String> {
-    let Summaries { exchange, path, contrast, nat, loss, account, daemon, polling, copies, pace, identity } = summaries;
+    let Summaries {
+        exchange,
+        path,
+        contrast,
+        nat,
+        loss,
+        account,
+        daemon,
+        polling,
+        copies,
+        pace,
+        identity,
+        series,
+        happenings,
+    } = summaries;
     let inputs: Vec<InputId> = (0..9).map(InputId).collect();
     let ways = [2, 3].into_iter().flat_map(|host| (0..4).map(move |p| (ip(2, host), PointId(p))));
     let contrasts: Vec<_> = ways.map(|(server, point)| contrast.contrasts(server, point)).collect();
@@ -227,6 +245,7 @@ fn view(summaries: &Summaries) -> BTreeMap<&'static str, String> {
     let rules = (nat.translations(&inputs).collect::<Vec<_>>(), nat.drops(&inputs).collect::<Vec<_>>());
     // The longest gap has a test of its own.
     let captured: Vec<_> = loss.captured().map(|(way, polls)| (way, Polls { longest_gap: 0, ..polls })).collect();
+    let series_said = format!("{:?} {:?} {:?}", series.clock(&inputs), series.sources(&inputs), series.bin_s());
     let numbers = format!("{summaries:#?}");
     let mut numbers: Vec<&str> = numbers.lines().filter(|line| !line.contains("longest_gap")).collect();
     numbers.sort_unstable();
@@ -242,6 +261,8 @@ fn view(summaries: &Summaries) -> BTreeMap<&'static str, String> {
         ("copies", format!("{:?}", copies.doublings(&path.routes(&scene())))),
         ("pace", format!("{:?}", [2, 3].map(|host| pace.together(ip(2, host), Some(PointId(3)))))),
         ("identity", format!("{identity:?}")),
+        ("series", series_said),
+        ("happenings", format!("{:?}", happenings.of(&inputs))),
         ("every number", numbers.join("\n")),
     ])
 }

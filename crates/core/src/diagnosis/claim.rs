@@ -1,6 +1,6 @@
 //! What is said of a cause that is claimed: its place, whom it harms, what mends it.
 
-use super::rank::{sign, spoken_by, weigh};
+use super::rank::{spoken_by, weigh};
 use super::rewrite::Rewrite;
 use super::{Claim, Diagnosis, Place, SUFFERS, harmed};
 use crate::causes::{self, Cause, Kind};
@@ -20,7 +20,7 @@ use std::net::IpAddr;
 /// those whose requests are in the set.
 pub(super) fn sufferers(cause: Option<&Cause>, case: &Case, rules: &Summaries, scene: &Scene) -> BTreeSet<String> {
     let speaks = |name: &str| {
-        let counts = |w: &&causes::Weight| w.holds > 0.0 && sign(case, &w.name).is_some_and(|s| s.holds);
+        let counts = |w: &&causes::Weight| w.holds > 0.0 && case.weighed.sign(&w.name).is_some_and(|s| s.holds);
         cause.is_some_and(|c| c.signs.iter().filter(counts).any(|w| w.name == name))
     };
     let set = case.contrasts.separating().find(|contrast| match contrast.name {
@@ -97,9 +97,9 @@ pub(super) fn claim(
         ];
         pairs.iter().fold(text.clone(), |text, (key, value)| text.replace(key, value))
     };
-    let mut explains = BTreeSet::from([case.found]);
-    for weight in cause.signs.iter().filter(|weight| weigh(cause, weight, case) > 0.0) {
-        explains.extend(spoken_by(case, &weight.name));
+    let mut explains = BTreeSet::from([case.weighed.found]);
+    for weight in cause.signs.iter().filter(|weight| weigh(cause, weight, &case.weighed) > 0.0) {
+        explains.extend(spoken_by(&case.weighed, &weight.name));
     }
     let provoked_by = rewriter.filter(|_| cause.provoked_by_nat).map(|rewrite| {
         explains.insert(rewrite.found);
@@ -109,7 +109,7 @@ pub(super) fn claim(
     Claim {
         cause: cause.id.clone(),
         kind: cause.kind,
-        server: symptom.server,
+        server: Some(symptom.server),
         probability,
         title: fill(&capitalised(&cause.title)),
         place: place.clone(),
@@ -146,7 +146,7 @@ fn answered_before(symptom: &Symptom, rules: &Summaries) -> bool {
 
 /// What the server's version says to a range of versions that have the fault.
 fn versions(range: &causes::Range, case: &Case, server: &str) -> String {
-    let known = match &case.version {
+    let known = match &case.weighed.version {
         Some((version, _)) if range.holds(version) => {
             format!("{server} runs {version}, which is in the affected range")
         }
@@ -215,7 +215,7 @@ pub(super) fn losses(rules: &Summaries, scene: &Scene, findings: &mut Findings, 
     let mut told = BTreeMap::new();
     for fault in out.diagnoses.iter_mut().filter(|d| d.kind == Kind::Fault) {
         let harmed = |client: IpAddr| fault.affected.contains(&scene.name(client));
-        let own = captured.iter().filter(|((server, client), _)| *server == fault.server && harmed(*client));
+        let own = captured.iter().filter(|((server, client), _)| Some(*server) == fault.server && harmed(*client));
         let ways: Vec<_> = own.take(MOST_LOSSES).collect();
         for (way, polls) in ways {
             let Some(finding) = loss(*way, polls, rules, scene) else { continue };

@@ -112,7 +112,7 @@ pub(super) fn risks(
     let mut servers: BTreeSet<IpAddr> = rules.nat.seen().map(|(m, _)| m.server).collect();
     servers.extend(rules.nat.flows().iter().map(|(flow, _)| flow.destination.0));
     for server in servers {
-        let guilty = |c: &&Claim| c.cause == fault.id && c.probability >= CLAIM && c.server == server;
+        let guilty = |c: &&Claim| c.cause == fault.id && c.probability >= CLAIM && c.server == Some(server);
         let claimed = out.diagnoses.iter().find(guilty).map(|c| c.probability);
         let version = rules.daemon.version(&scene.inputs_of(&scene.name(server))).map(|(version, ..)| version);
         let probability = match (claimed, version) {
@@ -133,7 +133,7 @@ pub(super) fn risks(
         out.diagnoses.push(Claim {
             cause: cause.id.clone(),
             kind: cause.kind,
-            server,
+            server: Some(server),
             probability,
             title: fill(&super::claim::capitalised(&cause.title)),
             place: Place::Device(device.clone(), None),

@@ -27,7 +27,12 @@ pub fn report(diagnosis: &Diagnosis, coverage: Coverage<'_>) -> String {
                 "SERVERS REFUSE, and what was given does not tell whom: no requests whose fate is known are in it."
                     .into()
             }
-            (0, _) => "NOTHING TO JUDGE BY: no requests whose fate is known are in what was given.".to_owned(),
+            (0, _) if diagnosis.clocks > 0 => {
+                format!("NO FAULT FOUND in what was given: statistics of {} clocks were looked at.", diagnosis.clocks)
+            }
+            (0, _) => "NOTHING TO JUDGE BY: neither requests whose fate is known nor statistics of clocks are in what \
+                       was given."
+                .to_owned(),
             (_, 0) => format!("NO FAULT FOUND in what was given: {} requests were answered well.", answered.words()),
             _ => {
                 format!("REQUESTS FAIL, and what was given does not tell why: {} were answered well.", answered.words())
@@ -276,6 +281,8 @@ fn place(place: &Place) -> String {
         Place::Server(host, address) if *host == address.to_string() => format!("server {address}"),
         Place::Server(host, address) => format!("server {host} ({address})"),
         Place::Client(name) => format!("client {name}"),
+        Place::Source(name, Some(address)) if *name != address.to_string() => format!("source {name} ({address})"),
+        Place::Source(name, _) => format!("source {name}"),
         Place::Device(name, None) => format!("device {name}"),
         Place::Device(name, Some((from, to))) => format!("device {name}, between {from} and {to}"),
         Place::Segment(from, to, direction) => {

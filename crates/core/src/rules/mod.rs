@@ -5,6 +5,7 @@ pub mod contrast;
 pub mod copies;
 pub mod daemon;
 pub mod exchange;
+pub mod happenings;
 pub mod identity;
 pub mod loss;
 pub mod nat;
@@ -13,6 +14,7 @@ pub mod path;
 pub mod polling;
 mod sampled;
 pub mod senders;
+pub mod series;
 
 pub use sampled::{MOST_ROWS, Sampled};
 
@@ -77,6 +79,10 @@ pub struct Summaries {
     pub identity: identity::Names,
     /// Who broadcasts.
     pub senders: senders::Senders,
+    /// How clocks and sources went, sample by sample.
+    pub series: series::Series,
+    /// What logs say happened.
+    pub happenings: happenings::Happenings,
 }
 
 impl Summary for Summaries {
@@ -93,6 +99,8 @@ impl Summary for Summaries {
         self.pace.fold(material);
         self.identity.fold(material);
         self.senders.fold(material);
+        self.series.fold(material);
+        self.happenings.fold(material);
     }
 
     fn merge(&mut self, later: Self) {
@@ -108,6 +116,8 @@ impl Summary for Summaries {
         self.pace.merge(later.pace);
         self.identity.merge(later.identity);
         self.senders.merge(later.senders);
+        self.series.merge(later.series);
+        self.happenings.merge(later.happenings);
     }
 }
 

@@ -293,6 +293,12 @@ impl Scene {
         real.map(|(address, claim)| (*address, claim))
     }
 
+    /// All hosts that inputs belong to.
+    #[must_use]
+    pub fn hosts(&self) -> BTreeSet<&str> {
+        self.inputs.iter().filter_map(|input| input.host.as_deref()).collect()
+    }
+
     /// The inputs that belong to a host.
     #[must_use]
     pub fn inputs_of(&self, host: &str) -> Vec<InputId> {

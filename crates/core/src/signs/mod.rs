@@ -41,6 +41,9 @@ pub const LOCI: &[&str] = &[
     "doubled",
 ];
 
+/// The places of what is wrong with clocks though answers come; a cause explains these or those, not both.
+pub const CLOCK_LOCI: &[&str] = &["clock", "source", "sources", "heard", "configured"];
+
 /// The signs that causes may name, and what each means.
 pub const SIGNS: &[(&str, &str)] = &[
     ("lost-between-hosts", "packets are seen at one point and not at the next, on another host, which was recording"),
@@ -131,21 +134,51 @@ pub struct Sign {
     pub by: Vec<FindingId>,
 }
 
-/// Everything that is known of one symptom.
+/// What causes weigh.
 #[derive(Clone, Debug)]
-pub struct Case {
-    /// The symptom.
-    pub symptom: Symptom,
-    /// Its place, as causes name it.
+pub struct Weighed {
+    /// The place of the symptom, as causes name it.
     pub locus: &'static str,
-    /// What separates lost from answered where its requests were last seen.
-    pub contrasts: Contrasts,
     /// What could be seen.
     pub signs: Vec<Sign>,
     /// The finding of the symptom itself.
     pub found: FindingId,
-    /// The server's version, where known.
+    /// The daemon's version, where known.
     pub version: Option<(Version, FindingId)>,
+}
+
+impl Weighed {
+    /// A symptom of which nothing is known yet but its finding.
+    #[must_use]
+    pub fn new(locus: &'static str, found: FindingId) -> Weighed {
+        Weighed { locus, signs: Vec::new(), found, version: None }
+    }
+
+    /// Takes down that a sign holds or fails; what was said first stands.
+    pub fn hold(&mut self, name: &'static str, holds: bool, by: FindingId) {
+        match self.signs.iter_mut().find(|s| s.name == name) {
+            Some(sign) if sign.holds == holds => sign.by.push(by),
+            Some(_) => {}
+            None => self.signs.push(Sign { name, holds, by: vec![by] }),
+        }
+    }
+
+    /// What is known of a sign.
+    #[must_use]
+    pub fn sign(&self, name: &str) -> Option<&Sign> {
+        self.signs.iter().find(|s| s.name == name)
+    }
+}
+
+/// Everything that is known of one symptom of requests.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// The symptom.
+    pub symptom: Symptom,
+    /// What causes weigh.
+    pub weighed: Weighed,
+    /// What separates lost from answered where its requests were last seen.
+    pub contrasts: Contrasts,
     /// A source port that fails, where ports separate.
     pub bad_port: Option<u16>,
     /// The host whose packet filter has a rule that may do this.
@@ -172,28 +205,30 @@ impl Examiner<'_> {
         let mut case = Case { contrasts, ..Case::new(symptom, found) };
         match case.symptom.locus {
             Locus::Segment(from, to, _) => {
-                case.hold("lost-between-hosts", true, found);
+                case.weighed.hold("lost-between-hosts", true, found);
                 self.between(&mut case, from, to);
             }
-            Locus::Device(..) => case.hold("lost-in-device", true, found),
+            Locus::Device(..) => case.weighed.hold("lost-in-device", true, found),
             Locus::Late(_) => {
-                case.hold("answers-late", true, found);
+                case.weighed.hold("answers-late", true, found);
                 let most = self.rules.exchange.most_late_at_once(case.symptom.server);
-                case.hold("late-in-bursts", most >= 3 && most * 3 >= case.symptom.total().n, found);
+                case.weighed.hold("late-in-bursts", most >= 3 && most * 3 >= case.symptom.total().n, found);
             }
-            Locus::Answered(Fate::Elsewhere(_)) => case.hold("answers-elsewhere", true, found),
+            Locus::Answered(Fate::Elsewhere(_)) => case.weighed.hold("answers-elsewhere", true, found),
             Locus::Answered(Fate::Error(IcmpError::PortUnreachable, from)) if from == case.symptom.server => {
-                case.hold("port-unreachable", true, found);
+                case.weighed.hold("port-unreachable", true, found);
             }
-            Locus::Answered(Fate::Error(IcmpError::Prohibited, _)) => case.hold("prohibited", true, found),
-            Locus::Answered(Fate::Error(IcmpError::HostUnreachable, _)) => case.hold("host-unreachable", true, found),
+            Locus::Answered(Fate::Error(IcmpError::Prohibited, _)) => case.weighed.hold("prohibited", true, found),
+            Locus::Answered(Fate::Error(IcmpError::HostUnreachable, _)) => {
+                case.weighed.hold("host-unreachable", true, found);
+            }
             Locus::Answered(Fate::Unsynchronised) => {
                 let good =
                     self.rules.exchange.iter().any(|(s, fate, _)| s == case.symptom.server && fate == Fate::Answered);
-                case.hold("never-synchronised", !good, found);
+                case.weighed.hold("never-synchronised", !good, found);
                 self.synchronisation(&mut case);
             }
-            Locus::Answered(Fate::Misdirected(_)) => case.hold("answers-misdirected", true, found),
+            Locus::Answered(Fate::Misdirected(_)) => case.weighed.hold("answers-misdirected", true, found),
             _ => {}
         }
         self.answers(&mut case);
@@ -202,7 +237,7 @@ impl Examiner<'_> {
             self.contrast(&mut case, at);
         }
         // What captures show of the ports, the table would only show once more.
-        if matches!(case.locus, "told" | "beyond") && case.contrasts.ports.len() < 2 {
+        if matches!(case.weighed.locus, "told" | "beyond") && case.contrasts.ports.len() < 2 {
             self.tracked(&mut case);
         }
         self.daemon(&mut case);
@@ -215,7 +250,7 @@ impl Examiner<'_> {
     /// Whether a router lies between the ends of a segment, and whether it is some clients that lose all.
     fn between(&mut self, case: &mut Case, from: PointId, to: PointId) {
         if let Some(pair) = self.rules.path.pair_of(case.symptom.server, from, to) {
-            case.hold("router-between", pair.ttl != (0, 0), case.found);
+            case.weighed.hold("router-between", pair.ttl != (0, 0), case.weighed.found);
         }
         let symptom = &case.symptom;
         let all_of = |client: &IpAddr, lost: u64| symptom.reached.get(client).is_none_or(|reached| *reached <= lost);
@@ -223,7 +258,7 @@ impl Examiner<'_> {
         let mut losers = symptom.lost.iter().filter(|(_, lost)| lost.n >= FEWEST_OF_ALL).peekable();
         if losers.peek().is_some() {
             let all = losers.all(|(client, lost)| all_of(client, lost.n));
-            case.hold("all-or-nothing", all && others_pass, case.found);
+            case.weighed.hold("all-or-nothing", all && others_pass, case.weighed.found);
         }
     }
 
@@ -257,7 +292,7 @@ impl Examiner<'_> {
                         evidence: Evidence::at(origin),
                         recipe: Some("tshark -r CAPTURE -Y 'ntp.flags.mode == 4 && ntp.stratum == 0'".into()),
                     });
-                    case.hold(name, true, id);
+                    case.weighed.hold(name, true, id);
                     answered += count.n;
                 }
                 Fate::Elsewhere(_) | Fate::Misdirected(_) => answered += count.n,
@@ -268,7 +303,7 @@ impl Examiner<'_> {
         if let Locus::Answered(Fate::Kiss(code)) = case.symptom.locus
             && !case.symptom.told.is_empty()
         {
-            case.hold(if &code == b"RATE" { "kiss-rate" } else { "kiss-deny" }, true, case.found);
+            case.weighed.hold(if &code == b"RATE" { "kiss-rate" } else { "kiss-deny" }, true, case.weighed.found);
         }
         for polled in case.symptom.told.values() {
             all += polled.lost.whole;
@@ -282,7 +317,7 @@ impl Examiner<'_> {
             // A server that has died answers nobody from then on.
             let since = case.symptom.total();
             let died = since.n >= 5 && since.first.is_some_and(|(time, _)| Some(time) > last);
-            case.hold("nobody-answered", answered == 0 || died, case.found);
+            case.weighed.hold("nobody-answered", answered == 0 || died, case.weighed.found);
         }
     }
 
@@ -303,7 +338,7 @@ impl Examiner<'_> {
             (together, spread) = (together + u32::from(within), spread + u32::from(!within));
         }
         if together + spread > 0 {
-            case.hold("all-at-once", together > 0 && spread == 0, case.found);
+            case.weighed.hold("all-at-once", together > 0 && spread == 0, case.weighed.found);
         }
     }
 
@@ -398,7 +433,7 @@ impl Examiner<'_> {
         let blurred = ends(case.symptom.locus).is_some() && here < lost;
         holds.retain(|(_, is)| *is || !blurred);
         case.bad_port = contrasts.worst_port();
-        holds.into_iter().for_each(|(name, is)| case.hold(name, is, id));
+        holds.into_iter().for_each(|(name, is)| case.weighed.hold(name, is, id));
     }
 
     fn capture_of(&self, at: PointId) -> String {
@@ -414,26 +449,9 @@ impl Examiner<'_> {
 }
 
 impl Case {
-    /// A symptom of which nothing is known yet but its finding.
     fn new(symptom: Symptom, found: FindingId) -> Case {
-        Case {
-            locus: locus_name(symptom.locus),
-            symptom,
-            contrasts: Contrasts::default(),
-            signs: Vec::new(),
-            found,
-            version: None,
-            bad_port: None,
-            filter: None,
-        }
-    }
-
-    fn hold(&mut self, name: &'static str, holds: bool, by: FindingId) {
-        match self.signs.iter_mut().find(|s| s.name == name) {
-            Some(sign) if sign.holds == holds => sign.by.push(by),
-            Some(_) => {}
-            None => self.signs.push(Sign { name, holds, by: vec![by] }),
-        }
+        let weighed = Weighed::new(locus_name(symptom.locus), found);
+        Case { symptom, weighed, contrasts: Contrasts::default(), bad_port: None, filter: None }
     }
 }
 

@@ -148,8 +148,8 @@ impl Examiner<'_> {
             recipe: Some("conntrack -L -p udp --dport 123".into()),
         });
         case.bad_port = case.bad_port.or(Some(*worst));
-        case.hold("tracked-below-123", below, id);
-        case.hold("tracked-a-port", !separating.is_empty(), id);
+        case.weighed.hold("tracked-below-123", below, id);
+        case.weighed.hold("tracked-a-port", !separating.is_empty(), id);
     }
 
     /// What the source of a flow is called.
