@@ -3,7 +3,12 @@
 //! Each part looks at the series of all hosts and makes a case of what is more than noise; causes then compete for it as
 //! they do for lost requests.
 
-pub mod turns;
+mod config;
+mod hearing;
+mod multicast;
+mod restrict;
+mod statistics;
+mod turns;
 
 use crate::diagnosis::Place;
 use crate::rules::{Findings, Summaries};
@@ -42,6 +47,8 @@ pub struct Clocks<'a> {
 impl Clocks<'_> {
     /// All cases of all clocks and sources.
     pub fn cases(&mut self) -> Vec<Case> {
-        Vec::new()
+        let mut cases = self.multicast();
+        cases.extend(self.statistics());
+        cases
     }
 }

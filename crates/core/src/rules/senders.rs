@@ -98,9 +98,7 @@ impl Summary for Senders {
         match material {
             Material::Heard(heard) => self.heard(heard),
             Material::Row(Row::Packet(packet)) if is_broadcast(packet) => self.recorded(packet),
-            Material::Row(&Row::Event(Event { at, what: What::Route { to, interface, .. } }))
-                if !is_whole(to) =>
-            {
+            Material::Row(&Row::Event(Event { at, what: What::Route { to, interface, .. } })) if !is_whole(to) => {
                 let routes = self.routes.entry(at.origin.input).or_default();
                 note(routes, (to, interface.to_owned()), at.origin);
             }
