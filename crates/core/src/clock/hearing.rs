@@ -74,6 +74,16 @@ pub fn hearings(rules: &Summaries, scene: &Scene) -> Vec<Hearing> {
     all
 }
 
+/// Whether a host hears a source without asking it: its reach register counts broadcasts then, not answers.
+#[must_use]
+pub fn is_unasked(host: &str, source: IpAddr, rules: &Summaries, scene: &Scene) -> bool {
+    let inputs = scene.inputs_of(host);
+    let said = config::ntpd(rules, &inputs);
+    let recorded = |way: &Way| matches!(way.listener, Listener::Records(input) if inputs.contains(&input));
+    let heard = || rules.senders.ways().any(|(way, _)| way.sender == source && recorded(&way));
+    !said.asks(source) && (said.listens_to().is_some() || heard())
+}
+
 impl Heard {
     fn add(&mut self, other: Heard) {
         self.n += other.n;

@@ -10,6 +10,8 @@ mod restrict;
 mod statistics;
 mod turns;
 
+pub use hearing::is_unasked;
+
 use crate::diagnosis::Place;
 use crate::rules::{Findings, Summaries};
 use crate::scene::Scene;

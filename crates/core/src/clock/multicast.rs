@@ -15,8 +15,11 @@ use std::net::IpAddr;
 /// Fewest packets of an address that is another's by what its host says of itself.
 const FEWEST: u64 = 2;
 
-/// From so many polls after the beginning on, an address has appeared; before, it may always have been there.
-const APPEARED_S: f64 = 600.0;
+/// An address that is first heard so many polls after the beginning has appeared; before, it may always have been there.
+const APPEARED_POLLS: f64 = 4.0;
+
+/// Seconds between polls where nothing announces them: ntpd's usual shortest (`minpoll` 6).
+const POLL_S: f64 = 64.0;
 
 /// One server that is heard under several addresses.
 pub(super) struct Speaker {
@@ -46,7 +49,9 @@ pub(super) fn speakers(hearings: &[Hearing], scene: &Scene) -> Vec<Speaker> {
     }
     let mut speakers: Vec<Speaker> = Vec::new();
     // Those that show most are looked at first.
-    pairs.sort_by_key(|(_, pair)| std::cmp::Reverse((pair.relation.manner().is_some(), pair.rare_n)));
+    // A client's view tells more than the server's own.
+    let foreign = |pair: &Pair<'_>| pair.owner.is_none() || pair.hearing.host != pair.owner;
+    pairs.sort_by_key(|(_, pair)| std::cmp::Reverse((pair.relation.manner().is_some(), foreign(pair), pair.rare_n)));
     for (group, pair) in pairs {
         let known =
             |s: &&mut Speaker| s.group == group && s.addresses.iter().any(|a| *a == pair.usual || *a == pair.rare);
@@ -147,6 +152,11 @@ impl Speaker {
         hosts.filter(|host| Some(*host) != self.owner.as_deref() && follows(host)).map(str::to_owned).collect()
     }
 
+    fn poll_s(&self) -> f64 {
+        let announced = self.heard.iter().filter_map(|hearing| hearing.senders.get(&self.main())?.poll).max();
+        announced.map_or(POLL_S, |poll| f64::from(poll).exp2())
+    }
+
     /// Span of what was heard from its other addresses, and the first packet of all.
     fn span(&self) -> (Option<Time>, Option<Time>, Option<Time>) {
         let rare = || self.heard.iter().flat_map(|h| &h.senders).filter(|(a, _)| self.addresses[1..].contains(a));
@@ -175,13 +185,15 @@ impl Clocks<'_> {
         if let Some(host) = speaker.owner.clone().or(self.scene.owner(speaker.main()).map(str::to_owned)) {
             self.server(&host, speaker, &mut weighed);
         }
-        for id in self.hidden(speaker, hearings) {
+        let mut affected = speaker.sufferers(hearings);
+        for (host, id) in self.hidden(speaker, hearings) {
             weighed.hold("ignored-by-clients", true, id);
+            affected.insert(host);
         }
         let (since, last, first) = speaker.span();
-        let from_the_start = since.zip(first).is_none_or(|(since, first)| since.since_s(first) < APPEARED_S);
+        let from_the_start =
+            since.zip(first).is_none_or(|(since, first)| since.since_s(first) < APPEARED_POLLS * speaker.poll_s());
         let name = speaker.owner.clone().unwrap_or_else(|| self.scene.name(speaker.main()));
-        let affected = speaker.sufferers(hearings);
         Some(Case { weighed, place: Place::Server(name, speaker.main()), affected, since, from_the_start, last })
     }
 
@@ -276,7 +288,7 @@ impl Clocks<'_> {
     }
 
     /// Clients that ignore one of a server's addresses: the line hides it, and what comes from there is missing.
-    fn hidden(&mut self, speaker: &Speaker, hearings: &[Hearing]) -> Vec<FindingId> {
+    fn hidden(&mut self, speaker: &Speaker, hearings: &[Hearing]) -> Vec<(String, FindingId)> {
         let mut told = Vec::new();
         for hearing in hearings.iter().filter(|hearing| hearing.own && hearing.group == speaker.group) {
             let Some(host) = hearing.host.clone() else { continue };
@@ -289,7 +301,7 @@ impl Clocks<'_> {
             let others: Vec<u64> =
                 hearing.senders.iter().filter(|(a, _)| !speaker.addresses.contains(a)).map(|(_, h)| h.n).collect();
             let Some(most) = others.iter().max() else { continue };
-            told.push(self.findings.add(Finding {
+            let id = self.findings.add(Finding {
                 rule: "sources",
                 subject: host.clone(),
                 statement: format!(
@@ -303,7 +315,8 @@ impl Clocks<'_> {
                 ],
                 evidence: Evidence::at(line.origin),
                 recipe: Some(hearing.recipe.clone()),
-            }));
+            });
+            told.push((host, id));
         }
         told
     }

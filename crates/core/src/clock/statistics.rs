@@ -12,6 +12,10 @@ use std::net::IpAddr;
 /// Lines of `chrony.conf` that make it a client.
 const ASKS: &[&str] = &["server", "pool", "peer"];
 
+/// Kinds of files that hold statistics.
+const STATISTICS: &[&str] =
+    &["loopstats", "peerstats", "rawstats", "tracking.log", "measurements.log", "statistics.log"];
+
 impl Clocks<'_> {
     /// A case of all clients whose daemon keeps no statistics; all that is configured alike is told once.
     pub(super) fn statistics(&mut self) -> Option<Case> {
@@ -36,8 +40,9 @@ impl Clocks<'_> {
     /// Where a client's configuration is that enables no statistics, if there are none.
     fn keeps_none(&self, host: &str) -> Option<Origin> {
         let inputs = self.scene.inputs_of(host);
-        let series = &self.rules.series;
-        if !series.clock(&inputs).is_empty() || !series.sources(&inputs).is_empty() {
+        let kinds =
+            || inputs.iter().filter_map(|input| self.scene.inputs.get(input.0 as usize)).map(|input| &input.kind);
+        if kinds().any(|kind| STATISTICS.iter().any(|name| kind.contains(name))) {
             return None;
         }
         let said = ntpd(self.rules, &inputs);

@@ -249,3 +249,38 @@ impl Senders {
 fn is_kept(number: i64, level: u32) -> bool {
     level == 0 || FixedState::with_seed(1).hash_one(number).leading_zeros() >= level
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{At, Place};
+    use proptest::prelude::*;
+
+    /// A broadcast each so many seconds from one of three addresses, for years.
+    fn fold(numbers: std::ops::Range<u32>, every: i64) -> Senders {
+        let mut senders = Senders::default();
+        for n in numbers {
+            let origin = Origin { input: InputId(0), place: Place::Line(n) };
+            let time = Some(Time(i64::from(n) * every * SECOND));
+            let source = (Some(IpAddr::from([10, 3, 0, (n % 3) as u8])), None);
+            let destination = (Some(IpAddr::from([224, 0, 1, 1])), None);
+            let at = At { time, ..At::origin(origin) };
+            let packet = Packet { source, destination, mode: Some(5), ..Packet::new(at) };
+            senders.fold(Material::Row(&Row::Packet(packet)));
+        }
+        senders
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4))]
+        #[test]
+        fn merging_parts_gives_the_whole_in_bounded_memory(n in 1_u32..9000, cut in 0.0f64..1.0, every in 1_i64..40_000) {
+            let cut = (f64::from(n) * cut) as u32;
+            let (whole, mut merged) = (fold(0..n, every), fold(0..cut, every));
+            merged.merge(fold(cut..n, every));
+            prop_assert_eq!(&merged, &whole);
+            prop_assert!(whole.windows.len() <= MOST_WINDOWS);
+            prop_assert_eq!(whole.ways.values().map(|count| count.n).sum::<u64>(), u64::from(n));
+        }
+    }
+}
