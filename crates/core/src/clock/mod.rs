@@ -9,6 +9,7 @@ mod multicast;
 mod restrict;
 mod statistics;
 mod turns;
+mod twin;
 
 pub use hearing::is_unasked;
 
