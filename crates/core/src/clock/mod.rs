@@ -7,6 +7,7 @@ mod config;
 mod hearing;
 mod multicast;
 mod restrict;
+mod sources;
 mod statistics;
 mod turns;
 mod twin;

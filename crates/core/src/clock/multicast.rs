@@ -172,6 +172,8 @@ impl Clocks<'_> {
         let speakers = speakers(&hearings, self.scene);
         let mut cases: Vec<Case> = speakers.iter().filter_map(|speaker| self.speaker(speaker, &hearings)).collect();
         cases.extend(self.restrictions(&speakers, &hearings));
+        cases.extend(self.suspects(&speakers, &hearings));
+        self.configured(&hearings);
         cases
     }
 

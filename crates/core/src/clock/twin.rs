@@ -3,7 +3,8 @@
 //! What both have can't be the cause; what only one has may be.
 
 use super::Clocks;
-use crate::model::{Happening, InputId, Origin};
+use crate::model::{Daemon, Happening, InputId, Origin};
+use crate::rules::daemon::Directive;
 use crate::rules::series::Sample;
 use crate::rules::{Evidence, Finding, FindingId, Measure, Summaries};
 use crate::scene::{Scene, is_clock};
@@ -88,6 +89,7 @@ struct Profile {
     address: Option<IpAddr>,
     /// By what it is: the daemon's version, the operating system, the kernel's clock source.
     facts: BTreeMap<&'static str, String>,
+    language: Option<Daemon>,
     lines: BTreeSet<String>,
 }
 
@@ -111,7 +113,8 @@ impl Profile {
             delays,
             address: scene.claims().find(|(_, claim)| claim.host == host).map(|(address, _)| address),
             facts: facts(&inputs, rules),
-            lines: rules.daemon.directives(&inputs).map(|line| format!("{} {}", line.keyword, line.rest)).collect(),
+            language: rules.daemon.directives(&inputs).next().map(|line| line.daemon),
+            lines: rules.daemon.directives(&inputs).filter(|line| steers(&line.keyword)).map(line).collect(),
         })
     }
 
@@ -147,9 +150,10 @@ impl Profile {
                 (false, more) => format!("{} and {more} more", named.join(", ")),
             }
         };
-        for (what, here, there) in
-            [("sources", &self.sources, &other.sources), ("configuration", &self.lines, &other.lines)]
-        {
+        let sets = [("sources", &self.sources, &other.sources), ("configuration", &self.lines, &other.lines)];
+        // Lines of two languages all differ, and tell nothing.
+        let sets = sets.iter().take(if self.language == other.language { 2 } else { 1 });
+        for &(what, here, there) in sets {
             if here != there && !here.is_empty() && !there.is_empty() {
                 found.push(Difference { what, here: only(here, there), there: only(there, here) });
             }
@@ -171,10 +175,24 @@ impl Profile {
     }
 }
 
+/// Lines that say where a daemon writes what, and steer no clock.
+const RECORDS: [&str; 10] =
+    ["statistics", "statsdir", "filegen", "pidfile", "driftfile", "logfile", "logdir", "log", "logconfig", "dumpdir"];
+
+fn steers(keyword: &str) -> bool {
+    !RECORDS.contains(&keyword)
+}
+
+fn line(directive: &Directive) -> String {
+    format!("{} {}", directive.keyword, directive.rest).trim_end().to_owned()
+}
+
 /// What daemon and kernel say of themselves.
 fn facts(inputs: &[InputId], rules: &Summaries) -> BTreeMap<&'static str, String> {
     let mut facts = BTreeMap::new();
-    facts.extend(rules.daemon.version(inputs).map(|(version, ..)| ("daemon", version.to_string())));
+    let language = rules.daemon.directives(inputs).next().map(|line| format!("{:?}", line.daemon).to_lowercase());
+    let version = rules.daemon.version(inputs).map(|(version, ..)| version.to_string());
+    facts.extend(version.or(language).map(|daemon| ("daemon", daemon)));
     for (name, what) in SYSTEM {
         facts.extend(rules.daemon.variable(inputs, name).map(|value| (what, value.to_owned())));
     }
@@ -229,7 +247,7 @@ impl Clocks<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{At, Clock, Daemon, Event, Peer, Place, Row, What};
+    use crate::model::{At, Clock, Event, Peer, Place, Row, What};
     use crate::rules::{Material, Summary};
     use crate::scene::Input;
     use crate::time::{SECOND, Time};
