@@ -145,11 +145,9 @@ impl Speaker {
         self.addresses[0]
     }
 
-    /// Hosts that have taken several of its addresses for sources, or were seen to hear them and follow its group.
-    pub fn sufferers(&self, all: &[Hearing]) -> BTreeSet<String> {
-        let follows = |host: &str| all.iter().any(|hearing| hearing.own && hearing.host.as_deref() == Some(host));
-        let hosts = self.heard.iter().filter_map(|hearing| hearing.host.as_deref());
-        hosts.filter(|host| Some(*host) != self.owner.as_deref() && follows(host)).map(str::to_owned).collect()
+    /// Hosts that have taken several of its addresses for sources.
+    fn followers(&self) -> BTreeSet<&str> {
+        self.heard.iter().filter(|hearing| hearing.own).filter_map(|hearing| hearing.host.as_deref()).collect()
     }
 
     fn poll_s(&self) -> f64 {
@@ -187,15 +185,15 @@ impl Clocks<'_> {
         if let Some(host) = speaker.owner.clone().or(self.scene.owner(speaker.main()).map(str::to_owned)) {
             self.server(&host, speaker, &mut weighed);
         }
-        let mut affected = speaker.sufferers(hearings);
-        for (host, id) in self.hidden(speaker, hearings) {
+        for id in self.hidden(speaker, hearings) {
             weighed.hold("ignored-by-clients", true, id);
-            affected.insert(host);
         }
         let (since, last, first) = speaker.span();
         let from_the_start =
             since.zip(first).is_none_or(|(since, first)| since.since_s(first) < APPEARED_POLLS * speaker.poll_s());
         let name = speaker.owner.clone().unwrap_or_else(|| self.scene.name(speaker.main()));
+        // One clock with two votes harms no clock by itself: its clients are named with what they hear.
+        let affected = BTreeSet::new();
         Some(Case { weighed, place: Place::Server(name, speaker.main()), affected, since, from_the_start, last })
     }
 
@@ -229,6 +227,11 @@ impl Clocks<'_> {
             .map(|(address, heard)| format!("{} from {address}", heard.n))
             .collect();
         let others = if others.is_empty() { String::new() } else { format!(" (besides {})", others.join(", ")) };
+        let followers: Vec<&str> = speaker.followers().into_iter().collect();
+        let followers = match followers.as_slice() {
+            [] => String::new(),
+            some => format!("; several sources to {}", some.join(", ")),
+        };
         let subject = self.scene.name(speaker.main());
         let mut measures = vec![
             ("addresses", Measure::Number(speaker.addresses.len() as f64)),
@@ -243,7 +246,7 @@ impl Clocks<'_> {
         Some(self.findings.add(Finding {
             rule: "multicast",
             statement: format!(
-                "{subject} speaks to {} from {} addresses: {} has {}{others}; {why}",
+                "{subject} speaks to {} from {} addresses: {} has {}{others}; {why}{followers}",
                 speaker.group,
                 speaker.addresses.len(),
                 best.words,
@@ -290,7 +293,7 @@ impl Clocks<'_> {
     }
 
     /// Clients that ignore one of a server's addresses: the line hides it, and what comes from there is missing.
-    fn hidden(&mut self, speaker: &Speaker, hearings: &[Hearing]) -> Vec<(String, FindingId)> {
+    fn hidden(&mut self, speaker: &Speaker, hearings: &[Hearing]) -> Vec<FindingId> {
         let mut told = Vec::new();
         for hearing in hearings.iter().filter(|hearing| hearing.own && hearing.group == speaker.group) {
             let Some(host) = hearing.host.clone() else { continue };
@@ -318,7 +321,7 @@ impl Clocks<'_> {
                 evidence: Evidence::at(line.origin),
                 recipe: Some(hearing.recipe.clone()),
             });
-            told.push((host, id));
+            told.push(id);
         }
         told
     }

@@ -106,7 +106,6 @@ impl Clocks<'_> {
                 last: None,
             });
             case.weighed.hold("ignored-by-clients", true, found);
-            case.affected.insert(host);
         }
         cases.into_values().collect()
     }
