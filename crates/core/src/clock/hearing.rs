@@ -44,10 +44,13 @@ pub struct Heard {
     pub poll: Option<i8>,
 }
 
+/// One view of one group: the host, its capture point unless it is the host's records, and the group.
+type Key = (Option<String>, Option<Listener>, IpAddr);
+
 /// All that was heard.
 #[must_use]
 pub fn hearings(rules: &Summaries, scene: &Scene) -> Vec<Hearing> {
-    let mut found: BTreeMap<(Option<String>, Option<Listener>, IpAddr), (Hearing, Vec<Listener>)> = BTreeMap::new();
+    let mut found: BTreeMap<Key, (Hearing, Vec<Listener>)> = BTreeMap::new();
     for (way, count) in rules.senders.ways() {
         let (host, words, recipe) = listener(way, scene);
         // The records of a host are one, however many files they are in; each capture point is one.

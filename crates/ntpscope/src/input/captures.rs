@@ -72,7 +72,9 @@ pub fn read(evidence: &Evidence, mut scene: Scene, each: &mut Each<'_>) -> Resul
     let kept = keep(evidence, &ids);
     let mut rules = Summaries::default();
     let mut heard = |heard: Heard| rules.fold(Material::Heard(&heard));
-    shown("joining captures", size, || merge(evidence, &kept, &ids, &points, &mut matcher, &mut scene, (each, &mut heard)))?;
+    shown("joining captures", size, || {
+        merge(evidence, &kept, &ids, &points, &mut matcher, &mut scene, (each, &mut heard))
+    })?;
     let (tally, alignment) = (matcher.tally, matcher.alignment().clone());
     Ok(Reading { scene, rules, tally, alignment })
 }
