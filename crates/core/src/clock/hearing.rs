@@ -102,13 +102,24 @@ fn listener(way: Way, scene: &Scene) -> (Option<String>, String, String) {
         Listener::Point(point) => {
             let words = format!("capture {}", scene.point_name(point));
             let host = scene.host_of_point(point).map(str::to_owned);
-            let recipe = "tshark -r CAPTURE -Y 'ntp.flags.mode == 5' -T fields -e ip.src | sort | uniq -c";
-            (host, words, recipe.into())
+            let file =
+                scene.points().find(|(id, _)| *id == point).map_or("CAPTURE", |(_, p)| scene.input_name(p.input));
+            let recipe = format!("tshark -r {file} -Y 'ntp.flags.mode == 5' -T fields -e ip.src | sort | uniq -c");
+            (host, words, recipe)
         }
         Listener::Records(input) => {
             let host = scene.host_of_input(input);
             let name = host.as_deref().unwrap_or_else(|| scene.input_name(input));
-            let recipe = format!("awk '$4 == \"{}\" {{print $3}}' rawstats* | sort | uniq -c", way.group);
+            let file = scene.input_name(input);
+            let recipe = match file.rfind("rawstats") {
+                // All days of it; the current one may be there twice, under two names.
+                Some(at) => format!(
+                    "sort -u {}rawstats* | awk '$4 == \"{}\" {{print $3}}' | sort | uniq -c",
+                    &file[..at],
+                    way.group
+                ),
+                None => format!("ntpscope rows {file}"),
+            };
             (host.clone(), format!("the records of {name}"), recipe)
         }
     }
@@ -132,6 +143,6 @@ fn from_statistics(host: &str, rules: &Summaries, scene: &Scene) -> Option<Heari
     // Where only extremes are held, the order of packets is lost.
     let windows = if rules.series.bin_s().is_none() { vec![window] } else { Vec::new() };
     let (words, host) = (format!("the statistics of {host}"), Some(host.to_owned()));
-    let recipe = "awk '{print $3}' peerstats* | sort | uniq -c".into();
+    let recipe = "sort -u peerstats* | awk '{print $3}' | sort | uniq -c".into();
     (!senders.is_empty()).then_some(Hearing { words, host, own: true, group, senders, windows, recipe })
 }

@@ -226,7 +226,7 @@ impl Clocks<'_> {
             .filter(|(address, _)| !speaker.addresses.contains(address))
             .map(|(address, heard)| format!("{} from {address}", heard.n))
             .collect();
-        let others = if others.is_empty() { String::new() } else { format!(" (besides {})", others.join(", ")) };
+        let others = if others.is_empty() { String::new() } else { format!(", besides {}", others.join(", ")) };
         let followers: Vec<&str> = speaker.followers().into_iter().collect();
         let followers = match followers.as_slice() {
             [] => String::new(),
@@ -246,11 +246,11 @@ impl Clocks<'_> {
         Some(self.findings.add(Finding {
             rule: "multicast",
             statement: format!(
-                "{subject} speaks to {} from {} addresses: {} has {}{others}; {why}{followers}",
+                "{subject} speaks to {} from {} addresses: {} in {}{others}; {why}{followers}",
                 speaker.group,
                 speaker.addresses.len(),
-                best.words,
                 counts.join(" and "),
+                best.words,
             ),
             subject,
             measures,

@@ -109,7 +109,7 @@ impl Clocks<'_> {
                 ("samples", Measure::Number(source.n as f64)),
             ],
             evidence: Evidence::of([line.origin, source.last.1])?,
-            recipe: Some("grep restrict ntp.conf; awk '{print $3}' peerstats* | sort | uniq -c".into()),
+            recipe: Some("grep restrict ntp.conf; sort -u peerstats* | awk '{print $3}' | sort | uniq -c".into()),
         }))
     }
 
@@ -137,7 +137,7 @@ impl Clocks<'_> {
             ),
             measures: vec![("samples", Measure::Number(source.n as f64))],
             evidence: Evidence::of([line.origin, source.last.1])?,
-            recipe: Some("grep restrict ntp.conf; awk '{print $3}' peerstats* | sort | uniq -c".into()),
+            recipe: Some("grep restrict ntp.conf; sort -u peerstats* | awk '{print $3}' | sort | uniq -c".into()),
         }))
     }
 }

@@ -63,7 +63,8 @@ impl Clocks<'_> {
                     measures: vec![("sources", Measure::Number(words.len() as f64))],
                     evidence,
                     recipe: Some(
-                        "grep -E '^(server|peer)' ntp.conf; awk '{print $3}' peerstats* | sort | uniq -c".into(),
+                        "grep -E '^(server|peer)' ntp.conf; sort -u peerstats* | awk '{print $3}' | sort | uniq -c"
+                            .into(),
                     ),
                 });
             }

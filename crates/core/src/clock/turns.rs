@@ -8,13 +8,13 @@ use std::net::IpAddr;
 
 /// When two addresses are one server's.
 struct Limits {
-    /// Fewest packets that must speak for it. Two servers that both lose a packet in twenty do so three times in turn
-    /// once in eight thousand.
-    packets: u64,
-    /// Of the packets of the rarer address, the share that must lie so.
-    share: f64,
-    /// Packets nearer than this are sent at one moment. ntpd sends one after the other within a millisecond; two servers
-    /// whose polls never drift apart come so near by chance once in some hundreds, at a poll of 16 s or more.
+    /// In turn: fewest packets, and their share of the rarer address's. Two servers that both lose a packet in twenty lie
+    /// so three times on end once in eight thousand.
+    in_turn: (u64, f64),
+    /// Together: likewise. Of two servers with polls of their own up to one packet in ten falls together (their timers
+    /// tick at the same moment of the second); ntpd 4.2.8 as a client drops one in four of those that it hears.
+    together: (u64, f64),
+    /// Packets nearer than this are sent at one moment: ntpd sends one after the other within a millisecond.
     moment: i64,
     /// In turn: the other address is overdue, its gap as many times its usual one …
     gap: f64,
@@ -22,7 +22,7 @@ struct Limits {
     apart: f64,
 }
 
-const LIMITS: Limits = Limits { packets: 3, share: 0.9, moment: SECOND / 50, gap: 1.6, apart: 0.6 };
+const LIMITS: Limits = Limits { in_turn: (3, 0.9), together: (8, 0.6), moment: SECOND / 50, gap: 1.6, apart: 0.6 };
 
 /// How two addresses of one server speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,10 +48,10 @@ impl Relation {
     /// How they speak, where that shows that they are one server.
     #[must_use]
     pub fn manner(&self) -> Option<Manner> {
-        let is = |share: Share| share.part >= LIMITS.packets && share.part as f64 >= LIMITS.share * share.whole as f64;
+        let is = |share: Share, (n, of): (u64, f64)| share.part >= n && share.part as f64 >= of * share.whole as f64;
         match self {
-            _ if is(self.together) => Some(Manner::Together),
-            _ if is(self.in_turn) => Some(Manner::InTurn),
+            _ if is(self.together, LIMITS.together) => Some(Manner::Together),
+            _ if is(self.in_turn, LIMITS.in_turn) => Some(Manner::InTurn),
             _ => None,
         }
     }

@@ -40,7 +40,7 @@ const RULES: &[(&str, &str)] = &[
     ),
     (
         "multicast",
-        "Who broadcasts or multicasts to which group, from which addresses. Two addresses are one server where nine of ten packets of the rarer lie in gaps of the other (1.6 of its usual intervals, and 0.6 from both ends), or within 20 ms of one of the other; where both told the same reference time; or where the host itself says that both are its own.",
+        "Who broadcasts or multicasts to which group, from which addresses. Two addresses are one server where nine of ten packets of the rarer lie in gaps of the other (1.6 of its usual intervals, and 0.6 from both ends), or six of ten within 20 ms of one of the other; where both told the same reference time; or where the host itself says that both are its own.",
     ),
     (
         "sources",
