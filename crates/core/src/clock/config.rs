@@ -60,6 +60,10 @@ impl Ntpd {
             }
             "restrict" if words.clone().next() == Some("source") => self.restricts_sources = true,
             "restrict" => self.restricted.extend(restricted(rest, *origin)),
+            // NTPsec takes flags back: what is left does not ignore.
+            "unrestrict" => {
+                self.restricted.extend(restricted(rest, *origin).map(|line| Restricted { ignores: false, ..line }));
+            }
             "statistics" => self.statistics = Some(*origin),
             "filegen" if !words.any(|word| word == "disable") => self.statistics = Some(*origin),
             _ => {}

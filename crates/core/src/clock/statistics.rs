@@ -12,6 +12,9 @@ use std::net::IpAddr;
 /// Lines of `chrony.conf` that make it a client.
 const ASKS: &[&str] = &["server", "pool", "peer"];
 
+/// Lines that read other files.
+const INCLUDES: &[&str] = &["includefile", "include", "confdir"];
+
 /// Kinds of files that hold statistics.
 const STATISTICS: &[&str] =
     &["loopstats", "peerstats", "rawstats", "tracking.log", "measurements.log", "statistics.log"];
@@ -43,6 +46,10 @@ impl Clocks<'_> {
         let kinds =
             || inputs.iter().filter_map(|input| self.scene.inputs.get(input.0 as usize)).map(|input| &input.kind);
         if kinds().any(|kind| STATISTICS.iter().any(|name| kind.contains(name))) {
+            return None;
+        }
+        // What another file enables is not seen where that is not at hand.
+        if self.rules.daemon.directives(&inputs).any(|line| INCLUDES.contains(&line.keyword.as_str())) {
             return None;
         }
         let said = ntpd(self.rules, &inputs);
