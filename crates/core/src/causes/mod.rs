@@ -28,6 +28,10 @@ const FILES: &[(&str, &str)] = &[
     ("nat-mapping-conflict", include_str!("nat-mapping-conflict.toml")),
     ("duplicated-packets", include_str!("duplicated-packets.toml")),
     ("client-not-polling", include_str!("client-not-polling.toml")),
+    ("multicast-many-addresses", include_str!("multicast-many-addresses.toml")),
+    ("multicast-route-missing", include_str!("multicast-route-missing.toml")),
+    ("restrict-without-effect", include_str!("restrict-without-effect.toml")),
+    ("statistics-off", include_str!("statistics-off.toml")),
     ("nat-port-rewrite", include_str!("nat-port-rewrite.toml")),
 ];
 

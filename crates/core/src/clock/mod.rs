@@ -3,6 +3,17 @@
 //! Each part looks at the series of all hosts and makes a case of what is more than noise; causes then compete for it as
 //! they do for lost requests.
 
+mod config;
+mod hearing;
+mod multicast;
+mod restrict;
+mod sources;
+mod statistics;
+mod turns;
+mod twin;
+
+pub use hearing::is_unasked;
+
 use crate::diagnosis::Place;
 use crate::rules::{Findings, Summaries};
 use crate::scene::Scene;
@@ -40,6 +51,8 @@ pub struct Clocks<'a> {
 impl Clocks<'_> {
     /// All cases of all clocks and sources.
     pub fn cases(&mut self) -> Vec<Case> {
-        Vec::new()
+        let mut cases = self.multicast();
+        cases.extend(self.statistics());
+        cases
     }
 }

@@ -371,7 +371,7 @@ impl Matcher {
     }
 }
 
-fn sighting_of(packet: &Packet, time: Time) -> Sighting {
+pub(super) fn sighting_of(packet: &Packet, time: Time) -> Sighting {
     Sighting {
         point: PointId(0),
         origin: packet.origin,

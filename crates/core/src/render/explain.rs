@@ -38,6 +38,19 @@ const RULES: &[(&str, &str)] = &[
         "daemon",
         "What a daemon says of itself: version, configuration, and how its counters grew between two looks, held against what captures show.",
     ),
+    (
+        "multicast",
+        "Who broadcasts or multicasts to which group, from which addresses. Two addresses are one server where nine of ten packets of the rarer lie in gaps of the other (1.6 of its usual intervals, and 0.6 from both ends), or six of ten within 20 ms of one of the other; where both told the same reference time; or where the host itself says that both are its own.",
+    ),
+    (
+        "sources",
+        "Whom a host follows, held against its configuration: sources that no line names, servers of which there is no sample, lines of the access list that ignore an address that nobody has, that is heard all the same, or whose packets are then missing. Of all lines that hold an address the narrowest decides.",
+    ),
+    ("config", "What a configuration lacks: a client whose daemon keeps no statistics can't be judged afterwards."),
+    (
+        "twin",
+        "The host most like one whose clock is wrong (half of its sources or more are the same; then by name, network and daemon) among those whose clock stays within a quarter of what the other does, 1 % of the samples left aside; and what differs: daemon, system, kernel's clock source, sources, configuration, a delay three times as long.",
+    ),
 ];
 
 /// The page of `id`; `None` where nothing has that name.

@@ -125,6 +125,13 @@ pub const SIGNS: &[(&str, &str)] = &[
     ("others-went-on", "other clients asked meanwhile"),
     ("watched-at-client", "the client's own interface was recorded: requests that it sends would have been seen"),
     ("retreat", "its last polls before had gone unanswered"),
+    ("one-server-many-addresses", "one server broadcasts or multicasts to one group from several addresses"),
+    ("speaks-in-turn", "its addresses take turns: one is silent while the other speaks"),
+    ("group-route", "the server has a route to multicast groups, by which it chooses the address that it sends from"),
+    ("ignored-by-clients", "clients ignore one of its addresses, and miss what it sends from there"),
+    ("ignores-nobody", "an access list ignores an address that nobody has, much like one that is heard all the same"),
+    ("ignored-is-heard", "an access list ignores an address whose samples are taken all the same"),
+    ("statistics-not-configured", "the daemon's configuration enables no statistics, and there are none"),
     ("copied-between", "packets are seen once at one point and twice, unchanged, from the next on"),
 ];
 
