@@ -20,10 +20,11 @@ usage: cargo xtask COMMAND
 
   test                       everything that a change must pass, with a summary at the end
   lint                       the part of it that only reads the code: format, clippy, licences
-  bench [capture|fleet|lab] [--runs N]
+  bench [capture|points|fleet|lab] [--runs N]
                              time and memory beside tshark, on a generated capture of a million packets; beside cat, wc,
                              DuckDB, Polars and awk, on the generated peerstats of 200 hosts over 30 days; and of the
-                             lab, that plays 100 hosts over 7 days
+                             lab, that plays 100 hosts over 7 days; points (by name only): five million packets from six
+                             points beside tcpdump
   fuzz [TARGET] [--runs N]   each target in fuzz/, or one of them, for N inputs
   worlds [--seeds N]         every world with N seeds (20), and how ntpscope did: what it took for what, whether its probabilities
                              are right, what is not as known
@@ -41,8 +42,8 @@ fn main() -> Result<ExitCode> {
         ["lint"] => Ok(test::lint()),
         ["bench"] => bench::bench(None, None),
         ["bench", "--runs", runs] => bench::bench(None, Some(count(runs)?)),
-        ["bench", which @ ("capture" | "fleet" | "lab")] => bench::bench(Some(which), None),
-        ["bench", which @ ("capture" | "fleet" | "lab"), "--runs", runs] => {
+        ["bench", which @ ("capture" | "points" | "fleet" | "lab")] => bench::bench(Some(which), None),
+        ["bench", which @ ("capture" | "points" | "fleet" | "lab"), "--runs", runs] => {
             bench::bench(Some(which), Some(count(runs)?))
         }
         ["fuzz"] => fuzz::fuzz(None, None),
