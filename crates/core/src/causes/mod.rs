@@ -29,6 +29,13 @@ const FILES: &[(&str, &str)] = &[
     ("duplicated-packets", include_str!("duplicated-packets.toml")),
     ("client-not-polling", include_str!("client-not-polling.toml")),
     ("nat-port-rewrite", include_str!("nat-port-rewrite.toml")),
+    ("second-discipline", include_str!("second-discipline.toml")),
+    ("unstable-discipline", include_str!("unstable-discipline.toml")),
+    ("unstable-oscillator", include_str!("unstable-oscillator.toml")),
+    ("frequency-jump", include_str!("frequency-jump.toml")),
+    ("adjustments-ignored", include_str!("adjustments-ignored.toml")),
+    ("frequency-out-of-range", include_str!("frequency-out-of-range.toml")),
+    ("clock-stepped", include_str!("clock-stepped.toml")),
 ];
 
 /// What a diagnosis of this cause means.

@@ -3,6 +3,13 @@
 //! Each part looks at the series of all hosts and makes a case of what is more than noise; causes then compete for it as
 //! they do for lost requests.
 
+pub mod cycle;
+pub mod frequency;
+mod own;
+pub mod residual;
+pub mod step;
+pub mod track;
+
 use crate::diagnosis::Place;
 use crate::rules::{Findings, Summaries};
 use crate::scene::Scene;
@@ -40,6 +47,6 @@ pub struct Clocks<'a> {
 impl Clocks<'_> {
     /// All cases of all clocks and sources.
     pub fn cases(&mut self) -> Vec<Case> {
-        Vec::new()
+        self.own()
     }
 }
