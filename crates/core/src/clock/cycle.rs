@@ -28,6 +28,8 @@ struct Limits {
     share: f64,
     /// So well the phases of the first half of the time must agree with those of the second (correlation).
     agreement: f64,
+    /// So many times what nine of ten other periods explain: an offset that wanders fits slow periods a little, and many.
+    prominence: f64,
     /// A period that is so many poll intervals or fewer says as much of the polls as of the clock.
     polls: f64,
 }
@@ -42,6 +44,7 @@ const LIMITS: Limits = Limits {
     most: 8000,
     share: 0.28,
     agreement: 0.6,
+    prominence: 6.0,
     polls: 3.2,
 };
 
@@ -70,9 +73,12 @@ pub fn locked(series: &[&[Sample]], since: Time) -> Option<Locked> {
         (shares.len() * 2 > usable.len()).then(|| quantile(&shares, 0.5)).flatten()
     };
     let seen = periods.take_while(|period| period * LIMITS.periods <= span_s);
-    let (period, share) = seen.filter_map(|p| Some((p, shares(p)?))).max_by(|a, b| a.1.total_cmp(&b.1))?;
+    let tried: Vec<(f64, f64)> = seen.filter_map(|p| Some((p, shares(p)?))).collect();
+    let (period, share) = tried.iter().copied().max_by(|a, b| a.1.total_cmp(&b.1))?;
+    let usual = quantile(&tried.iter().map(|(_, share)| *share).collect::<Vec<_>>(), 0.9)?;
     let agree: Vec<f64> = usable.iter().map(|folded| folded.agreement(period)).collect();
-    let holds = share >= LIMITS.share && quantile(&agree, 0.5)? >= LIMITS.agreement;
+    let stands_out = share >= LIMITS.share && share >= LIMITS.prominence * usual;
+    let holds = stands_out && quantile(&agree, 0.5)? >= LIMITS.agreement;
     holds.then_some(Locked { period_s: period, share, periods: span_s / period })
 }
 
@@ -181,7 +187,7 @@ pub fn peaks(samples: &[Sample], least_s: f64) -> Vec<Peak> {
 
 /// Half a swing of a stable loop takes about this many poll intervals or more: its time constant is 16 of them (RFC 5905
 /// §11.3), and its response to a disturbance crosses zero once, after about two.
-const FAST_POLLS: f64 = 10.0;
+const FAST_POLLS: f64 = 6.0;
 
 /// Swings in a row from which on a loop does not come to rest: a start and its overshoot are two or three.
 const RESTLESS: usize = 6;

@@ -39,6 +39,8 @@ struct Limits {
     contradiction: f64,
     /// Steps that are single events; more are a habit.
     single: usize,
+    /// So many of the farthest swings are looked for at other hosts.
+    peaks: usize,
     /// Events of two hosts so near in time, in seconds, are one.
     same_s: f64,
     /// A straight line fits peaks so much better than an exponential, or worse by its inverse.
@@ -57,6 +59,7 @@ const LIMITS: Limits = Limits {
     event: 8.0,
     contradiction: 0.5,
     single: 2,
+    peaks: 5,
     same_s: 2400.0,
     line: 0.7,
 };
@@ -93,7 +96,11 @@ impl Clocks<'_> {
         let mut kept: Vec<(String, Vec<Sample>, BTreeMap<&str, Vec<Sample>>, Vec<&Happened>)> = Vec::new();
         for host in hosts {
             let inputs = self.scene.inputs_of(&host);
-            let (rows, sources) = (self.rules.series.clock(&inputs), self.rules.series.sources(&inputs));
+            let (rows, mut sources) = (self.rules.series.clock(&inputs), self.rules.series.sources(&inputs));
+            for samples in sources.values_mut().filter(|samples| samples.iter().any(|s| s.delay_s.is_finite())) {
+                // chronyd's statistics are estimates from the measurements that its other log has.
+                samples.retain(|s| s.delay_s.is_finite());
+            }
             if rows.is_empty() && sources.is_empty() {
                 continue;
             }
@@ -103,32 +110,22 @@ impl Clocks<'_> {
             kept.iter().map(|(host, rows, sources, said)| (host.as_str(), Track { rows, sources, said })).collect();
         let troubles: Vec<Option<Trouble>> = tracks.iter().map(|(_, track)| trouble(track)).collect();
         let mut cases = Vec::new();
-        for (k, (host, track)) in tracks.iter().enumerate() {
-            if let Some(trouble) = &troubles[k] {
-                let others: Vec<&Trouble> = troubles
-                    .iter()
-                    .enumerate()
-                    .filter(|(other, _)| *other != k)
-                    .filter_map(|(_, t)| t.as_ref())
-                    .collect();
-                cases.extend(self.case(host, track, trouble, &others, tracks.len()));
-            }
+        for (k, ((host, track), trouble)) in tracks.iter().zip(&troubles).enumerate() {
+            let Some(trouble) = trouble else { continue };
+            let shared = tracks.iter().enumerate().filter(|(other, _)| *other != k).any(|(other, (_, theirs))| {
+                let lasting = troubles[other].as_ref().is_some_and(|t| t.kind == Kind::Lasting);
+                !lasting && saw_it_too(track, trouble, theirs)
+            });
+            cases.extend(self.case(host, track, trouble, (tracks.len() > 1).then_some(shared)));
         }
         cases
     }
 
-    fn case(
-        &mut self,
-        host: &str,
-        track: &Track<'_>,
-        trouble: &Trouble,
-        others: &[&Trouble],
-        all: usize,
-    ) -> Option<Case> {
+    fn case(&mut self, host: &str, track: &Track<'_>, trouble: &Trouble, shared: Option<bool>) -> Option<Case> {
         let found = self.findings.add(found(host, track, trouble)?);
         let mut weighed = Weighed::new("clock", found);
         let mut signs = Signs { host, track, trouble, clocks: self, weighed: &mut weighed };
-        signs.take(others, all);
+        signs.take(shared);
         Some(Case {
             weighed,
             place: Place::Client(host.to_owned()),
@@ -199,6 +196,27 @@ fn onset(track: &Track<'_>, time: Time) -> Time {
     near.iter().find(|s| s.offset_s.abs() > track.swing_s()).map_or(time, |s| s.time)
 }
 
+/// Whether another host, which is quiet otherwise, was far off too when this one was farthest off.
+fn saw_it_too(track: &Track<'_>, trouble: &Trouble, theirs: &Track<'_>) -> bool {
+    let Some(settled) = theirs.settled() else { return false };
+    let mut peaks = cycle::peaks(within(track.main(), trouble.since.max(settled), Time::MAX), track.swing_s());
+    peaks.sort_by(|a, b| b.offset_s.abs().total_cmp(&a.offset_s.abs()));
+    peaks.truncate(LIMITS.peaks);
+    let same = (LIMITS.same_s * SECOND as f64) as i64;
+    let mut times: Vec<Time> = peaks.iter().map(|peak| peak.time).collect();
+    if let Kind::Set(step) = trouble.kind {
+        times = vec![step.time];
+    }
+    let steps = step::steps(theirs);
+    let is_there = |time: &&Time| {
+        let near = within(theirs.main(), Time(time.0 - same), Time(time.0 + same));
+        near.iter().any(|s| s.offset_s.abs() > theirs.swing_s())
+            || steps.iter().any(|step| step.time.since_s(**time).abs() < LIMITS.same_s)
+    };
+    let met = times.iter().filter(is_there).count();
+    met > 0 && met * 5 >= times.len() * 2
+}
+
 fn found(host: &str, track: &Track<'_>, trouble: &Trouble) -> Option<Finding> {
     let shown = within(track.main(), trouble.since, Time(trouble.last.0.saturating_add(1)));
     let sizes: Vec<f64> = shown.iter().map(|s| s.offset_s.abs()).collect();
@@ -252,7 +270,7 @@ struct Signs<'a, 'b> {
 }
 
 impl Signs<'_, '_> {
-    fn take(&mut self, others: &[&Trouble], all: usize) {
+    fn take(&mut self, shared: Option<bool>) {
         let found = self.weighed.found;
         let lasting = self.trouble.kind == Kind::Lasting;
         let restless = self.trouble.kind == Kind::Restless;
@@ -276,11 +294,8 @@ impl Signs<'_, '_> {
         }
         self.contradiction();
         self.said();
-        if !lasting && all > 1 {
-            let near = |other: &&&Trouble| {
-                other.kind != Kind::Lasting && other.since.since_s(self.trouble.since).abs() < LIMITS.same_s
-            };
-            self.weighed.hold("others-too", others.iter().any(|other| near(&other)), found);
+        if let Some(shared) = shared {
+            self.weighed.hold("others-too", shared, found);
         }
     }
 

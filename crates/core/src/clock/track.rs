@@ -112,7 +112,9 @@ impl<'a> Track<'a> {
         let mut windows: Vec<Window> = Vec::new();
         let mut from = settled;
         while from.0 + width / 2 <= last.0 {
-            let offsets: Vec<f64> = within(main, from, Time(from.0 + width)).iter().map(|s| s.offset_s.abs()).collect();
+            // A row that shows exactly 0 says that ntpd stepped, and nothing of the offset.
+            let own = within(main, from, Time(from.0 + width)).iter().map(|s| s.offset_s.abs());
+            let offsets: Vec<f64> = own.filter(|offset| quick || *offset > 0.0).collect();
             let high = quantile(&offsets, if quick { 1.0 } else { 0.75 });
             // Where ntpd waits for a step it writes no rows: it is as it was.
             let before = windows.last().is_some_and(|w| w.disturbed);
@@ -122,7 +124,8 @@ impl<'a> Track<'a> {
         windows
     }
 
-    /// By how much sources contradict each other at the same time, in seconds: the median of pairs.
+    /// By how much sources contradict each other at the same time, in seconds: the upper quartile of pairs, for one false
+    /// source of four is in half of them.
     #[must_use]
     pub fn contradiction_s(&self) -> Option<f64> {
         let mut all: Vec<(Time, usize, f64)> = Vec::new();
@@ -133,7 +136,7 @@ impl<'a> Track<'a> {
         let near =
             |pair: &&[(Time, usize, f64)]| pair[0].1 != pair[1].1 && pair[1].0.since_s(pair[0].0) < LIMITS.together_s;
         let apart: Vec<f64> = all.windows(2).filter(near).map(|pair| (pair[1].2 - pair[0].2).abs()).collect();
-        quantile(&apart, 0.5)
+        quantile(&apart, 0.75)
     }
 }
 
