@@ -3,12 +3,22 @@
 //! Each part looks at the series of all hosts and makes a case of what is more than noise; causes then compete for it as
 //! they do for lost requests.
 
+mod config;
 pub mod cycle;
 pub mod frequency;
+mod hearing;
+mod multicast;
 mod own;
 pub mod residual;
+mod restrict;
+mod sources;
+mod statistics;
 pub mod step;
 pub mod track;
+mod turns;
+mod twin;
+
+pub use hearing::is_unasked;
 
 use crate::diagnosis::Place;
 use crate::rules::{Findings, Summaries};
@@ -47,6 +57,9 @@ pub struct Clocks<'a> {
 impl Clocks<'_> {
     /// All cases of all clocks and sources.
     pub fn cases(&mut self) -> Vec<Case> {
-        self.own()
+        let mut cases = self.own();
+        cases.extend(self.multicast());
+        cases.extend(self.statistics());
+        cases
     }
 }

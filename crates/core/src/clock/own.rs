@@ -43,6 +43,8 @@ struct Limits {
     peaks: usize,
     /// Events of two hosts so near in time, in seconds, are one.
     same_s: f64,
+    /// Likewise for steps.
+    same_step_s: f64,
     /// A straight line fits peaks so much better than an exponential, or worse by its inverse.
     line: f64,
 }
@@ -61,6 +63,7 @@ const LIMITS: Limits = Limits {
     single: 2,
     peaks: 5,
     same_s: 2400.0,
+    same_step_s: 7200.0,
     line: 0.7,
 };
 
@@ -202,7 +205,9 @@ fn saw_it_too(track: &Track<'_>, trouble: &Trouble, theirs: &Track<'_>) -> bool 
     let mut peaks = cycle::peaks(within(track.main(), trouble.since.max(settled), Time::MAX), track.swing_s());
     peaks.sort_by(|a, b| b.offset_s.abs().total_cmp(&a.offset_s.abs()));
     peaks.truncate(LIMITS.peaks);
-    let same = (LIMITS.same_s * SECOND as f64) as i64;
+    // ntpd believes in a step only when it has lasted, and long polls see it late.
+    let same_s = if matches!(trouble.kind, Kind::Set(_)) { LIMITS.same_step_s } else { LIMITS.same_s };
+    let same = (same_s * SECOND as f64) as i64;
     let mut times: Vec<Time> = peaks.iter().map(|peak| peak.time).collect();
     if let Kind::Set(step) = trouble.kind {
         times = vec![step.time];
@@ -211,7 +216,7 @@ fn saw_it_too(track: &Track<'_>, trouble: &Trouble, theirs: &Track<'_>) -> bool 
     let is_there = |time: &&Time| {
         let near = within(theirs.main(), Time(time.0 - same), Time(time.0 + same));
         near.iter().any(|s| s.offset_s.abs() > theirs.swing_s())
-            || steps.iter().any(|step| step.time.since_s(**time).abs() < LIMITS.same_s)
+            || steps.iter().any(|step| step.time.since_s(**time).abs() < same_s)
     };
     let met = times.iter().filter(is_there).count();
     met > 0 && met * 5 >= times.len() * 2
@@ -294,6 +299,7 @@ impl Signs<'_, '_> {
         }
         self.contradiction();
         self.said();
+        self.weighed.hold("one-source", self.track.sources.len() == 1, found);
         if let Some(shared) = shared {
             self.weighed.hold("others-too", shared, found);
         }
@@ -507,7 +513,8 @@ impl Signs<'_, '_> {
         let shown = within(self.track.main(), self.trouble.since, Time(self.trouble.last.0.saturating_add(1)));
         let sizes: Vec<f64> = shown.iter().map(|s| s.offset_s.abs()).collect();
         let Some(size) = quantile(&sizes, 0.75).filter(|size| *size > 0.0) else { return };
-        let contradict = apart_s >= LIMITS.contradiction * size && apart_s > self.track.swing_s() / 2.0;
+        let apart = apart_s >= LIMITS.contradiction * size && apart_s > self.track.swing_s() / 2.0;
+        let contradict = apart || !self.track.has_majority();
         self.weighed.hold("sources-contradict", contradict, self.weighed.found);
     }
 

@@ -124,6 +124,12 @@ impl<'a> Track<'a> {
         windows
     }
 
+    /// Whether more than half of the sources agree with each other, but for the noise.
+    #[must_use]
+    pub fn has_majority(&self) -> bool {
+        majority(self, self.swing_s())
+    }
+
     /// By how much sources contradict each other at the same time, in seconds: the upper quartile of pairs, for one false
     /// source of four is in half of them.
     #[must_use]
@@ -138,6 +144,26 @@ impl<'a> Track<'a> {
         let apart: Vec<f64> = all.windows(2).filter(near).map(|pair| (pair[1].2 - pair[0].2).abs()).collect();
         quantile(&apart, 0.75)
     }
+}
+
+/// Whether more than half of some sources agree: their offsets, at the same times, differ by less than `within_s` in the
+/// median. What is wrong with the clock itself is in all of them and cancels.
+fn majority(track: &Track<'_>, within_s: f64) -> bool {
+    let sources: Vec<&Vec<Sample>> = track.sources.values().filter(|s| s.len() >= LIMITS.rows).collect();
+    let agrees = |a: &[Sample], b: &[Sample]| {
+        let differences: Vec<f64> = a.iter().filter_map(|s| Some(nearest(b, s.time)? - s.offset_s)).collect();
+        quantile(&differences, 0.5).is_none_or(|median| median.abs() < within_s)
+    };
+    let most = sources.iter().map(|a| sources.iter().filter(|b| agrees(a, b)).count()).max().unwrap_or(0);
+    sources.len() < 2 || most * 2 > sources.len()
+}
+
+/// The offset of the sample that is nearest in time, where one is near.
+fn nearest(samples: &[Sample], time: Time) -> Option<f64> {
+    let at = samples.partition_point(|s| s.time < time);
+    let near = samples.get(at.saturating_sub(1)..(at + 1).min(samples.len()))?.iter();
+    let near = near.map(|s| (s.time.since_s(time).abs(), s.offset_s)).min_by(|a, b| a.0.total_cmp(&b.0))?;
+    (near.0 < LIMITS.together_s).then_some(near.1)
 }
 
 /// The samples from one time to before another.

@@ -10,6 +10,7 @@ use crate::rules::loss::Polls;
 use crate::rules::path::{Locus, Symptom};
 use crate::rules::{Evidence, Finding, Findings, Measure, Summaries};
 use crate::scene::Scene;
+use crate::signs::contrast::sign_of;
 use crate::signs::{Case, ends};
 use crate::stats::polls_until_run;
 use crate::wire::IcmpError;
@@ -23,15 +24,7 @@ pub(super) fn sufferers(cause: Option<&Cause>, case: &Case, rules: &Summaries, s
         let counts = |w: &&causes::Weight| w.holds > 0.0 && case.weighed.sign(&w.name).is_some_and(|s| s.holds);
         cause.is_some_and(|c| c.signs.iter().filter(counts).any(|w| w.name == name))
     };
-    let set = case.contrasts.separating().find(|contrast| match contrast.name {
-        name if name.starts_with("port-") => speaks("a-port-separates") || speaks(name),
-        "mode" => speaks("a-mode-separates"),
-        "version" => speaks("a-version-separates"),
-        "dscp" => speaks("a-dscp-separates"),
-        "ttl" => speaks("a-ttl-separates"),
-        "poll-field" => speaks("poll-below-4"),
-        _ => speaks("a-length-separates"),
-    });
+    let set = case.contrasts.separating().find(|c| speaks(c.name) || sign_of(c.name).is_some_and(speaks));
     let named = |client: &IpAddr| set.is_none_or(|set| set.clients.contains(client));
     // Whoever suffered suffered while it lasted.
     let total = case.symptom.total();

@@ -50,7 +50,7 @@ impl Summary for Losses {
                 self.billboards.insert((origin.input, source.into()), (reach, origin));
                 keep_first(&mut self.billboards, MOST_PEERS);
             }
-            Material::Row(_) => {}
+            Material::Row(_) | Material::Heard(_) => {}
         }
     }
 

@@ -277,6 +277,12 @@ impl Scene {
         self.addresses.get(&address).map_or_else(|| address.to_string(), |claim| claim.host.clone())
     }
 
+    /// The host that has an address, where one is known.
+    #[must_use]
+    pub fn owner(&self, address: IpAddr) -> Option<&str> {
+        self.addresses.get(&address).map(|claim| claim.host.as_str())
+    }
+
     /// `c3 (10.1.0.13)`, or the address alone.
     #[must_use]
     pub fn full_name(&self, address: IpAddr) -> String {

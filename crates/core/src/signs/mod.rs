@@ -4,6 +4,7 @@
 //! Every sign that holds or fails names the findings that say so.
 
 mod client;
+pub(crate) mod contrast;
 mod copies;
 mod daemon;
 mod nat;
@@ -14,7 +15,7 @@ pub mod told;
 
 use crate::exchange::{Fate, PointId};
 use crate::model::InputId;
-use crate::rules::contrast::{Contrast, Contrasts};
+use crate::rules::contrast::Contrasts;
 use crate::rules::loss::Polls;
 use crate::rules::path::{Direction, Locus, Routes, Symptom};
 use crate::rules::{Evidence, Finding, FindingId, Findings, Measure, Summaries};
@@ -55,6 +56,13 @@ pub const SIGNS: &[(&str, &str)] = &[
     ("port-reserved", "requests from ports below 1024 other than 123 are lost, all others answered"),
     ("a-port-separates", "some set of source ports separates lost from answered requests"),
     ("a-length-separates", "the length, the MAC or extension fields separate lost from answered requests"),
+    ("poll-below-4", "requests whose poll field is below 4 are lost, all others answered"),
+    ("a-mode-separates", "the mode separates lost from answered requests"),
+    ("a-version-separates", "the version of NTP separates lost from answered requests"),
+    ("a-dscp-separates", "the traffic class separates lost from answered requests"),
+    ("a-ttl-separates", "the hop limit separates lost from answered requests"),
+    ("a-rate-separates", "requests that come soon after another of the same address are lost, the others answered"),
+    ("a-client-separates", "the client or its network separates lost from answered requests"),
     ("version", "the server's version is in a range that is known to do this"),
     ("bad-format-grew", "the server counts as many discards for bad length or format as requests were lost"),
     ("limited-grew", "the server counts discards by a rate limit"),
@@ -134,7 +142,15 @@ pub const SIGNS: &[(&str, &str)] = &[
     ("another-hand", "logs tell of another program that sets this clock"),
     ("slept-or-set", "logs say that the machine slept or its time was changed"),
     ("clock-source-changed", "the kernel found its clock source unstable, or changed it"),
+    ("one-source", "the host measures one source only: its own clock and the source can't be told apart"),
     ("others-too", "other hosts saw the same at the same time"),
+    ("one-server-many-addresses", "one server broadcasts or multicasts to one group from several addresses"),
+    ("speaks-in-turn", "its addresses take turns: one is silent while the other speaks"),
+    ("group-route", "the server has a route to multicast groups, by which it chooses the address that it sends from"),
+    ("ignored-by-clients", "clients ignore one of its addresses, and miss what it sends from there"),
+    ("ignores-nobody", "an access list ignores an address that nobody has, much like one that is heard all the same"),
+    ("ignored-is-heard", "an access list ignores an address whose samples are taken all the same"),
+    ("statistics-not-configured", "the daemon's configuration enables no statistics, and there are none"),
     ("copied-between", "packets are seen once at one point and twice, unchanged, from the next on"),
 ];
 
@@ -219,7 +235,7 @@ impl Examiner<'_> {
             return Some(self.copied(symptom, found));
         }
         let at = last_point(symptom.locus);
-        let contrasts = at.map(|at| self.rules.contrast.contrasts(symptom.server, at)).unwrap_or_default();
+        let contrasts = contrast::contrasts(self, symptom.server, symptom.locus);
         let mut case = Case { contrasts, ..Case::new(symptom, found) };
         match case.symptom.locus {
             Locus::Segment(from, to, _) => {
@@ -360,101 +376,7 @@ impl Examiner<'_> {
         }
     }
 
-    /// Which attribute separates lost from answered, at the point where the lost were last seen.
-    fn contrast(&mut self, case: &mut Case, at: PointId) {
-        let contrasts = &case.contrasts;
-        let (lost, answered) = contrasts.clients.values().fold((0, 0), |(l, a), c| (l + c.lost, a + c.answered));
-        let Some((_, example)) = case.symptom.total().first.filter(|_| lost > 0 && answered > 0) else { return };
-        // Where most of what came past here was lost further on, what separates it says nothing of this place.
-        let here = case.symptom.total().n;
-        if ends(case.symptom.locus).is_some() && (here as f64) < lost as f64 * OWN {
-            return;
-        }
-        let best = contrasts.separating().next();
-        let tried = contrasts.tried.len();
-        let mut measures = vec![("tried", Measure::Number(tried as f64))];
-        let statement = match best {
-            Some(best) => {
-                let (inside, outside) = best.shares();
-                measures.push(("set", Measure::Word(best.set.clone())));
-                measures.push(("inside", Measure::Share(inside)));
-                measures.push(("outside", Measure::Share(outside)));
-                measures.push(("chance", Measure::Number(best.chance)));
-                format!(
-                    "{} separates lost from answered: {} lost with it, {} without{}; {tried} sets were tried, chance {}{}",
-                    best.set,
-                    inside.words(),
-                    outside.words(),
-                    also(contrasts),
-                    chance_words(best.chance),
-                    confounded(contrasts)
-                )
-            }
-            None => format!("no attribute of the requests separates lost from answered; {tried} sets were tried"),
-        };
-        let server = self.scene.full_name(case.symptom.server);
-        let filter =
-            best.map(|c| format!("tshark -r {} -Y 'ntp.flags.mode == 3 && {}'", self.capture_of(at), c.filter));
-        let id = self.findings.add(Finding {
-            rule: "contrast",
-            subject: format!("requests to {server} at {}", self.scene.point_name(at)),
-            statement,
-            measures,
-            evidence: Evidence::at(example),
-            recipe: filter,
-        });
-        let separating: Vec<&'static str> = contrasts.separating().map(|c| c.name).collect();
-        let (ports, others): (Vec<_>, Vec<_>) = separating.into_iter().partition(|name| name.starts_with("port-"));
-        let mut holds = Vec::new();
-        for name in ["port-below-123", "port-reserved"] {
-            // Where a set is neither clearly lost nor clearly answered, it says nothing.
-            let Some(Contrast { inside, outside, separates, .. }) = contrasts.get(name) else { continue };
-            let contradicted = inside.answered > inside.lost.max(2) || outside.lost > outside.answered.max(2);
-            if *separates || contradicted {
-                holds.push((name, *separates));
-            }
-        }
-        if best.is_some() && contrasts.is_confounded() {
-            holds.push(("confounded", true));
-        }
-        if ports == ["port-below-123"] {
-            holds.push(("only-below-123", true));
-        }
-        if contrasts.ports.len() > 1 {
-            holds.push(("a-port-separates", !ports.is_empty()));
-        }
-        if contrasts.tried.iter().any(|c| LENGTHS.contains(&c.name)) {
-            holds.push(("a-length-separates", others.iter().any(|name| LENGTHS.contains(name))));
-        }
-        // To be replaced by what contrast itself tells of these sets. What all requests have in common, and some were
-        // lost and others answered, separates nothing.
-        let common = lost >= COMMON && answered >= COMMON;
-        for (attribute, sign) in DERIVED {
-            match contrasts.get(attribute) {
-                Some(tried) => holds.push((sign, tried.separates)),
-                None if common => holds.push((sign, false)),
-                None => {}
-            }
-        }
-        if common && contrasts.ports.len() == 1 {
-            holds.push(("a-port-separates", false));
-        }
-        if common && !contrasts.tried.iter().any(|c| LENGTHS.contains(&c.name)) {
-            holds.push(("a-length-separates", false));
-        }
-        if let Some(tried) = contrasts.get("poll-field") {
-            let bound = tried.filter.rsplit(' ').next().and_then(|n| n.parse::<i64>().ok());
-            let short = bound.is_some_and(|n| (0..4).contains(&n)) && !tried.filter.contains(">=");
-            holds.push(("poll-below-4", tried.separates && short));
-        }
-        // Losses further on blur what separates here.
-        let blurred = ends(case.symptom.locus).is_some() && here < lost;
-        holds.retain(|(_, is)| *is || !blurred);
-        case.bad_port = contrasts.worst_port();
-        holds.into_iter().for_each(|(name, is)| case.weighed.hold(name, is, id));
-    }
-
-    fn capture_of(&self, at: PointId) -> String {
+    pub(super) fn capture_of(&self, at: PointId) -> String {
         self.scene
             .points()
             .find(|(id, _)| id.after() == at.after())
@@ -470,42 +392,6 @@ impl Case {
     fn new(symptom: Symptom, found: FindingId) -> Case {
         let weighed = Weighed::new(locus_name(symptom.locus), found);
         Case { symptom, weighed, contrasts: Contrasts::default(), bad_port: None, filter: None }
-    }
-}
-
-/// Share of what was lost past a point that must have been lost there for its attributes to tell why.
-const OWN: f64 = 0.5;
-
-/// Lost and answered requests, each, from which on an attribute that all share is known not to decide.
-const COMMON: u64 = 4;
-
-/// Attributes whose separating lost from answered is a sign of its own.
-const DERIVED: [(&str, &str); 4] = [
-    ("mode", "a-mode-separates"),
-    ("version", "a-version-separates"),
-    ("dscp", "a-dscp-separates"),
-    ("ttl", "a-ttl-separates"),
-];
-
-/// Attributes that a filter by length acts on.
-const LENGTHS: &[&str] = &["length", "mac", "extensions"];
-
-/// A probability too small to be told is told as a bound.
-fn chance_words(chance: f64) -> String {
-    if chance < 1e-9 { "below 1e-9".into() } else { format!("{chance:.0e}") }
-}
-
-/// The other sets that separate too.
-fn also(contrasts: &Contrasts) -> String {
-    let others: Vec<_> = contrasts.separating().skip(1).map(|c| c.set.as_str()).collect();
-    if others.is_empty() { String::new() } else { format!("; {} would separate them as well", others.join(", ")) }
-}
-
-fn confounded(contrasts: &Contrasts) -> String {
-    if contrasts.is_confounded() {
-        "; each client was served always or never, so these captures alone can't tell the set from the client".into()
-    } else {
-        String::new()
     }
 }
 
