@@ -54,7 +54,7 @@ pub struct Locked {
     /// The period, in seconds.
     pub period_s: f64,
     /// Share of the variance of the offsets (of the sign and logarithm of each, so that growth does not count) that
-    /// the phase explains.
+    /// the phase explains; of blows, how well their phases agree.
     pub share: f64,
     /// How many periods were seen.
     pub periods: f64,
@@ -65,14 +65,12 @@ pub struct Locked {
 pub fn locked(series: &[&[Sample]], since: Time) -> Option<Locked> {
     let usable: Vec<Folded> = series.iter().filter_map(|samples| Folded::of(samples, since)).collect();
     let span_s = usable.iter().map(|folded| folded.span_s).fold(0.0, f64::max);
-    let fine = (LIMITS.shortest_s..LIMITS.fine_s).step_by(60);
-    let periods = fine.chain((LIMITS.fine_s..=LIMITS.longest_s).step_by(300)).map(|period| period as f64);
     let shares = |period: f64| {
         let sparse = |folded: &&Folded| period > LIMITS.polls * folded.poll_s;
         let shares: Vec<f64> = usable.iter().filter(sparse).map(|folded| folded.share(period)).collect();
         (shares.len() * 2 > usable.len()).then(|| quantile(&shares, 0.5)).flatten()
     };
-    let seen = periods.take_while(|period| period * LIMITS.periods <= span_s);
+    let seen = periods().take_while(|period| period * LIMITS.periods <= span_s);
     let tried: Vec<(f64, f64)> = seen.filter_map(|p| Some((p, shares(p)?))).collect();
     let (period, share) = tried.iter().copied().max_by(|a, b| a.1.total_cmp(&b.1))?;
     let usual = quantile(&tried.iter().map(|(_, share)| *share).collect::<Vec<_>>(), 0.9)?;
@@ -80,6 +78,51 @@ pub fn locked(series: &[&[Sample]], since: Time) -> Option<Locked> {
     let stands_out = share >= LIMITS.share && share >= LIMITS.prominence * usual;
     let holds = stands_out && quantile(&agree, 0.5)? >= LIMITS.agreement;
     holds.then_some(Locked { period_s: period, share, periods: span_s / period })
+}
+
+/// When blows come with a fixed period.
+struct Blows {
+    /// Offsets beyond the usual that follow each other faster are one blow, in seconds.
+    apart_s: f64,
+    /// How well the phases of blows must agree: the length of their mean on the circle.
+    agreement: f64,
+    /// ln of the probability that as many blows at any times agree so well at any period (Rayleigh).
+    chance: f64,
+}
+
+const BLOWS: Blows = Blows { apart_s: 900.0, agreement: 0.75, chance: -5.0 };
+
+/// The period with which offsets beyond `least_s` begin, for clocks that rest in between (chronyd repairs each blow at once).
+#[must_use]
+pub fn struck(samples: &[Sample], since: Time, least_s: f64) -> Option<Locked> {
+    let far = within(samples, since, Time::MAX).iter().filter(|s| s.offset_s.abs() > least_s).map(|s| s.time);
+    let (mut blows, mut last): (Vec<Time>, Option<Time>) = (Vec::new(), None);
+    for time in far {
+        if last.is_none_or(|last| time.since_s(last) > BLOWS.apart_s) {
+            blows.push(time);
+        }
+        last = Some(time);
+    }
+    let (first, count) = (*blows.first()?, blows.len() as f64);
+    let day = Time(first.0.div_euclid(86_400 * SECOND) * 86_400 * SECOND);
+    let span_s = blows.last()?.since_s(first);
+    let agreement = |period: f64| {
+        let turns = blows.iter().map(|time| (time.since_s(day) / period * std::f64::consts::TAU).sin_cos());
+        let (sin, cos) = turns.fold((0.0, 0.0), |sum, turn| (sum.0 + turn.0, sum.1 + turn.1));
+        f64::hypot(sin, cos) / count
+    };
+    let tried: Vec<f64> =
+        periods().filter(|p| *p > 2.0 * BLOWS.apart_s).take_while(|p| p * LIMITS.periods <= span_s).collect();
+    let best = tried.iter().map(|p| (*p, agreement(*p))).max_by(|a, b| a.1.total_cmp(&b.1))?;
+    let chance = (tried.len() as f64).ln() - count * best.1.powi(2);
+    let holds = best.1 >= BLOWS.agreement && chance <= BLOWS.chance;
+    holds.then_some(Locked { period_s: best.0, share: best.1, periods: span_s / best.0 })
+}
+
+/// The periods that are tried, in seconds.
+fn periods() -> impl Iterator<Item = f64> {
+    let fine = (LIMITS.shortest_s..LIMITS.fine_s).step_by(60);
+    fine.chain((LIMITS.fine_s..=LIMITS.longest_s).step_by(300)).map(|period| period as f64)
 }
 
 /// One series, ready to be folded.

@@ -338,7 +338,8 @@ impl Signs<'_, '_> {
             series.push(self.track.rows);
         }
         let since = self.trouble.since.max(self.track.settled()?);
-        let locked = cycle::locked(&series, since);
+        let swing_s = self.track.swing_s();
+        let locked = cycle::locked(&series, since).or_else(|| cycle::struck(self.track.main(), since, swing_s));
         let Some(lock) = locked else {
             self.weighed.hold("locked-to-a-period", false, self.weighed.found);
             return None;
