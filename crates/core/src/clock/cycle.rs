@@ -3,6 +3,7 @@
 //! A foreign hand that sets the clock comes on the hour, or each so many minutes; a loop that swings does so at its own pace,
 //! which no clock on the wall knows. Offsets are folded by every such period; the right one puts like to like.
 
+use super::residual::Jump;
 use super::track::{quantile, within};
 use crate::rules::series::Sample;
 use crate::time::{SECOND, Time};
@@ -42,7 +43,7 @@ const LIMITS: Limits = Limits {
     parts: 10,
     samples: 60,
     most: 8000,
-    share: 0.28,
+    share: 0.2,
     agreement: 0.6,
     prominence: 6.0,
     polls: 3.2,
@@ -58,6 +59,8 @@ pub struct Locked {
     pub share: f64,
     /// How many periods were seen.
     pub periods: f64,
+    /// Whether offsets were folded; else blows were timed.
+    pub by_phase: bool,
 }
 
 /// The period that the offsets of all series keep from `since` on, if there is one.
@@ -77,7 +80,7 @@ pub fn locked(series: &[&[Sample]], since: Time) -> Option<Locked> {
     let agree: Vec<f64> = usable.iter().map(|folded| folded.agreement(period)).collect();
     let stands_out = share >= LIMITS.share && share >= LIMITS.prominence * usual;
     let holds = stands_out && quantile(&agree, 0.5)? >= LIMITS.agreement;
-    holds.then_some(Locked { period_s: period, share, periods: span_s / period })
+    holds.then_some(Locked { period_s: period, share, periods: span_s / period, by_phase: true })
 }
 
 /// When blows come with a fixed period.
@@ -92,6 +95,9 @@ struct Blows {
 
 const BLOWS: Blows = Blows { apart_s: 900.0, agreement: 0.75, chance: -5.0 };
 
+/// Jumps that the loop did not do come late and in parts, for the clock filter delays them: more of them must say so.
+const JUMPS: Blows = Blows { apart_s: 0.0, agreement: 0.5, chance: -10.0 };
+
 /// The period with which offsets beyond `least_s` begin, for clocks that rest in between (chronyd repairs each blow at once).
 #[must_use]
 pub fn struck(samples: &[Sample], since: Time, least_s: f64) -> Option<Locked> {
@@ -103,20 +109,34 @@ pub fn struck(samples: &[Sample], since: Time, least_s: f64) -> Option<Locked> {
         }
         last = Some(time);
     }
-    let (first, count) = (*blows.first()?, blows.len() as f64);
+    let blows: Vec<(Time, f64)> = blows.into_iter().map(|time| (time, 1.0)).collect();
+    timed(&blows, BLOWS.agreement, BLOWS.chance)
+}
+
+/// The period that the jumps of a clock keep which its loop can't have done; the farther a jump, the more it weighs.
+#[must_use]
+pub fn jumped(jumps: &[Jump]) -> Option<Locked> {
+    let weighed: Vec<(Time, f64)> = jumps.iter().map(|jump| (jump.time, jump.by_s.abs())).collect();
+    timed(&weighed, JUMPS.agreement, JUMPS.chance)
+}
+
+/// The period whose phases agree best, if they agree so well and not by chance (Rayleigh's test).
+fn timed(blows: &[(Time, f64)], least: f64, most: f64) -> Option<Locked> {
+    let (first, last) = (blows.first()?.0, blows.last()?.0);
     let day = Time(first.0.div_euclid(86_400 * SECOND) * 86_400 * SECOND);
-    let span_s = blows.last()?.since_s(first);
+    let (weight, squares) = blows.iter().fold((0.0, 0.0), |sum, (_, w)| (sum.0 + w, sum.1 + w * w));
+    let (count, span_s) = (weight * weight / squares, last.since_s(first));
     let agreement = |period: f64| {
-        let turns = blows.iter().map(|time| (time.since_s(day) / period * std::f64::consts::TAU).sin_cos());
-        let (sin, cos) = turns.fold((0.0, 0.0), |sum, turn| (sum.0 + turn.0, sum.1 + turn.1));
-        f64::hypot(sin, cos) / count
+        let turns = blows.iter().map(|(time, w)| (w, (time.since_s(day) / period * std::f64::consts::TAU).sin_cos()));
+        let (sin, cos) = turns.fold((0.0, 0.0), |sum, (w, turn)| (sum.0 + w * turn.0, sum.1 + w * turn.1));
+        f64::hypot(sin, cos) / weight
     };
-    let tried: Vec<f64> =
-        periods().filter(|p| *p > 2.0 * BLOWS.apart_s).take_while(|p| p * LIMITS.periods <= span_s).collect();
-    let best = tried.iter().map(|p| (*p, agreement(*p))).max_by(|a, b| a.1.total_cmp(&b.1))?;
+    let slow = periods().filter(|period| *period > 2.0 * BLOWS.apart_s);
+    let tried: Vec<f64> = slow.take_while(|period| period * LIMITS.periods <= span_s).collect();
+    let best = tried.iter().map(|period| (*period, agreement(*period))).max_by(|a, b| a.1.total_cmp(&b.1))?;
     let chance = (tried.len() as f64).ln() - count * best.1.powi(2);
-    let holds = best.1 >= BLOWS.agreement && chance <= BLOWS.chance;
-    holds.then_some(Locked { period_s: best.0, share: best.1, periods: span_s / best.0 })
+    let holds = best.1 >= least && chance <= most;
+    holds.then_some(Locked { period_s: best.0, share: best.1, periods: span_s / best.0, by_phase: false })
 }
 
 /// The periods that are tried, in seconds.
@@ -255,6 +275,21 @@ pub fn restless(peaks: &[Peak]) -> &[Peak] {
     let highest = |peaks: &[Peak]| peaks.iter().map(|p| p.offset_s.abs()).fold(0.0, f64::max);
     let (early, late) = best.split_at(best.len() / 2);
     if best.len() >= RESTLESS && highest(late) * 2.0 >= highest(early) { best } else { &[] }
+}
+
+/// Swings from which on their regularity tells.
+const ENOUGH: usize = 12;
+
+/// Half periods of a loop that swings by itself differ by less than this part of their median (median deviation).
+const REGULAR: f64 = 0.35;
+
+/// Whether swings follow each other regularly; `None` where there are too few.
+#[must_use]
+pub fn is_regular(peaks: &[Peak]) -> Option<bool> {
+    let halves: Vec<f64> = peaks.windows(2).map(|pair| pair[1].time.since_s(pair[0].time)).collect();
+    let middle = quantile(&halves, 0.5).filter(|_| halves.len() >= ENOUGH)?;
+    let apart: Vec<f64> = halves.iter().map(|half| (half - middle).abs()).collect();
+    Some(1.4826 * quantile(&apart, 0.5)? < REGULAR * middle)
 }
 
 /// How peaks grow from one step to the next.

@@ -290,7 +290,7 @@ impl Signs<'_, '_> {
             self.limit();
             self.standing();
             if locked.is_none() {
-                self.fast();
+                self.swinging();
             }
             self.cycles(locked, &steps);
         }
@@ -339,19 +339,29 @@ impl Signs<'_, '_> {
         }
         let since = self.trouble.since.max(self.track.settled()?);
         let swing_s = self.track.swing_s();
-        let locked = cycle::locked(&series, since).or_else(|| cycle::struck(self.track.main(), since, swing_s));
+        let jumps = || if self.track.is_loop() { residual::jumps(self.rows(), swing_s / 2.0) } else { Vec::new() };
+        let locked = cycle::locked(&series, since)
+            .or_else(|| cycle::struck(self.track.main(), since, swing_s))
+            .or_else(|| cycle::jumped(&jumps()));
         let Some(lock) = locked else {
             self.weighed.hold("locked-to-a-period", false, self.weighed.found);
             return None;
         };
         let at = self.first()?;
-        let statement = format!(
-            "offsets of {} repeat each {:.0} s: the phase explains {:.0} % of how they vary, at all its sources, over {:.0} periods",
-            self.host,
-            lock.period_s,
-            lock.share * 100.0,
-            lock.periods
-        );
+        let (period_s, share, periods) = (lock.period_s, lock.share * 100.0, lock.periods);
+        let statement = if lock.by_phase {
+            format!(
+                "offsets of {} repeat each {period_s:.0} s: the phase explains {share:.0} % of how they vary, at all its \
+                 sources, over {periods:.0} periods",
+                self.host
+            )
+        } else {
+            format!(
+                "the clock of {} is struck each {period_s:.0} s, which its daemon can't have done: phases of the blows \
+                 agree to {share:.0} % over {periods:.0} periods",
+                self.host
+            )
+        };
         let measures = vec![
             ("period_s", Measure::Number(lock.period_s)),
             ("explained", Measure::Number(lock.share)),
@@ -391,6 +401,7 @@ impl Signs<'_, '_> {
         let id = self.tell("residual", statement, measures, at);
         self.weighed.hold("answers-late-to-loop", late >= LIMITS.late && !ignored, id);
         self.weighed.hold("ignores-loop", ignored, id);
+        self.weighed.hold("answers-as-told", late < LIMITS.late && !ignored, id);
     }
 
     /// Whether the frequency is at its limit, and how it came there.
@@ -421,14 +432,14 @@ impl Signs<'_, '_> {
     /// Whether the clock stands to one side though its frequency is free.
     fn standing(&mut self) {
         let rows = within(self.track.main(), self.trouble.since, Time::MAX);
-        if rows.is_empty() || !self.track.is_loop() {
+        if rows.is_empty() || self.track.is_quick() {
             return;
         }
         let mean = rows.iter().map(|s| s.offset_s).sum::<f64>() / rows.len() as f64;
         let spread = (rows.iter().map(|s| (s.offset_s - mean).powi(2)).sum::<f64>() / rows.len() as f64).sqrt();
         let stands = mean.abs() >= LIMITS.standing * spread && mean.abs() > self.track.swing_s();
-        if !stands {
-            self.weighed.hold("stands-off", false, self.weighed.found);
+        self.weighed.hold("one-sided", stands, self.weighed.found);
+        if !stands || !self.track.is_loop() {
             return;
         }
         let statement = format!(
@@ -442,9 +453,12 @@ impl Signs<'_, '_> {
         self.weighed.hold("stands-off", true, id);
     }
 
-    /// Whether swings follow each other faster than a stable loop's could.
-    fn fast(&mut self) {
+    /// Whether swings follow each other regularly, or faster than a stable loop's could.
+    fn swinging(&mut self) {
         let swings = cycle::peaks(self.track.main(), self.track.swing_s());
+        if let Some(regular) = cycle::is_regular(&swings) {
+            self.weighed.hold("swings-regularly", regular, self.weighed.found);
+        }
         let restless = cycle::restless(&swings);
         if !restless.is_empty() {
             // It is said first that it does not swing fast, for the clock did not come to rest; this is nearer.

@@ -6,6 +6,7 @@
 
 use super::track::quantile;
 use crate::rules::series::Sample;
+use crate::time::Time;
 
 /// What the test needs.
 struct Limits {
@@ -19,9 +20,11 @@ struct Limits {
     step_s: f64,
     /// Neighbours on each side whose median rate is the oscillator's.
     neighbours: usize,
+    /// A jump is so many times what usually remains.
+    usual: f64,
 }
 
-const LIMITS: Limits = Limits { swings: 60, rows: 6000, gap_s: 4096.0, step_s: 0.1, neighbours: 15 };
+const LIMITS: Limits = Limits { swings: 60, rows: 6000, gap_s: 4096.0, step_s: 0.1, neighbours: 15, usual: 5.0 };
 
 /// Lags that are tried, in seconds. ntpd's clock filter itself makes offsets up to eight polls old, on average two or three.
 const LAGS_S: [f64; 9] = [0.0, 150.0, 300.0, 450.0, 600.0, 750.0, 900.0, 1050.0, 1200.0];
@@ -89,6 +92,34 @@ pub fn response(rows: &[Sample], swing_s: f64) -> Option<Response> {
     })
 }
 
+/// What moved a clock between two rows that its loop can't have done.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Jump {
+    /// The second row's time.
+    pub time: Time,
+    /// By how much, in seconds; positive where the clock fell behind.
+    pub by_s: f64,
+}
+
+/// The jumps of a clock whose discipline wrote `rows`: what is many times what usually remains, and beyond `least_s`.
+#[must_use]
+pub fn jumps(rows: &[Sample], least_s: f64) -> Vec<Jump> {
+    let rows = &rows[..rows.len().min(LIMITS.rows)];
+    let Some(zero) = rows.first().map(|row| row.time) else { return Vec::new() };
+    let at: Vec<f64> = rows.iter().map(|row| row.time.since_s(zero)).collect();
+    let told = applied(rows, &at, 0.0);
+    let goes_on = |k: &usize| at[*k + 1] > at[*k] && at[*k + 1] - at[*k] < LIMITS.gap_s && rows[*k + 1].offset_s != 0.0;
+    let intervals: Vec<usize> = (0..rows.len() - 1).filter(goes_on).collect();
+    let rate = |k: &usize| {
+        let change = rows[*k + 1].offset_s - rows[*k].offset_s + told[*k + 1] - told[*k];
+        (change / (at[*k + 1] - at[*k]), at[*k + 1] - at[*k])
+    };
+    let left = unexplained(&intervals.iter().map(rate).collect::<Vec<_>>());
+    let usual = quantile(&left.iter().map(|r| r.abs()).collect::<Vec<_>>(), 0.5).unwrap_or(0.0);
+    let all = intervals.iter().zip(left).map(|(k, by_s)| Jump { time: rows[*k + 1].time, by_s });
+    all.filter(|jump| jump.by_s.abs() > least_s.max(LIMITS.usual * usual)).collect()
+}
+
 /// What the loop has corrected up to each row, in seconds, if what it does takes effect `lag_s` late.
 fn applied(rows: &[Sample], at: &[f64], lag_s: f64) -> Vec<f64> {
     let moves = |k: usize, dt: f64| {
@@ -111,11 +142,16 @@ fn applied(rows: &[Sample], at: &[f64], lag_s: f64) -> Vec<f64> {
 
 /// The mean of what the neighbours' median rate leaves unexplained of each interval's change, in seconds.
 fn remains(rates: &[(f64, f64)]) -> f64 {
+    unexplained(rates).iter().map(|left| left.abs()).sum::<f64>() / rates.len().max(1) as f64
+}
+
+/// What the neighbours' median rate leaves unexplained of each interval's change, in seconds.
+fn unexplained(rates: &[(f64, f64)]) -> Vec<f64> {
     let side = LIMITS.neighbours;
     let left = |k: usize| {
         let near = &rates[k.saturating_sub(side)..(k + side + 1).min(rates.len())];
         let usual = quantile(&near.iter().map(|(rate, _)| *rate).collect::<Vec<_>>(), 0.5).unwrap_or(0.0);
-        (rates[k].0 - usual).abs() * rates[k].1
+        (rates[k].0 - usual) * rates[k].1
     };
-    (0..rates.len()).map(left).sum::<f64>() / rates.len().max(1) as f64
+    (0..rates.len()).map(left).collect()
 }

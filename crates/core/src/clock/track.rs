@@ -60,6 +60,13 @@ impl<'a> Track<'a> {
         self.rows.iter().filter(|row| row.poll > 0).count() * 2 > self.rows.len()
     }
 
+    /// Whether its daemon repairs what it sees at once, as chronyd does: it has no time constant, and no status words.
+    #[must_use]
+    pub fn is_quick(&self) -> bool {
+        let ntpd = || self.sources.values().flatten().any(|s| s.status != 0);
+        if self.rows.len() >= LIMITS.rows { !self.is_loop() } else { !self.sources.is_empty() && !ntpd() }
+    }
+
     /// What tells most of the clock: the discipline's rows, or else the source with most samples.
     #[must_use]
     pub fn main(&self) -> &'a [Sample] {
@@ -107,7 +114,7 @@ impl<'a> Track<'a> {
     #[must_use]
     pub fn windows(&self) -> Vec<Window> {
         let (Some((_, last)), Some(settled)) = (self.span(), self.settled()) else { return Vec::new() };
-        let (swing_s, main, quick) = (self.swing_s(), self.main(), !self.is_loop() && !self.rows.is_empty());
+        let (swing_s, main, quick) = (self.swing_s(), self.main(), self.is_quick());
         let width = (LIMITS.window_s * SECOND as f64) as i64;
         let mut windows: Vec<Window> = Vec::new();
         let mut from = settled;
