@@ -248,15 +248,14 @@ pub fn peaks(samples: &[Sample], least_s: f64) -> Vec<Peak> {
     peaks
 }
 
-/// Half a swing of a stable loop takes about this many poll intervals or more: its time constant is 16 of them (RFC 5905
-/// §11.3), and its response to a disturbance crosses zero once, after about two.
-const FAST_POLLS: f64 = 6.0;
+/// Half a swing of a stable loop takes more poll intervals than this: its time constant is 16 of them (RFC 5905 §11.3).
+const FAST_POLLS: f64 = 10.0;
 
 /// Swings in a row from which on a loop does not come to rest: a start and its overshoot are two or three.
 const RESTLESS: usize = 6;
 
-/// The longest run of swings that follow each other faster than a stable loop's could, and do not die away: its last half
-/// is at least half as high as its first. Empty where there is none.
+/// The longest run of swings that follow each other faster than a stable loop's could, if some of it does not die away:
+/// of some swings in a row the later are at least half as high as the earlier. Empty where there is none.
 #[must_use]
 pub fn restless(peaks: &[Peak]) -> &[Peak] {
     let is_fast = |pair: &[Peak]| {
@@ -273,8 +272,9 @@ pub fn restless(peaks: &[Peak]) -> &[Peak] {
         }
     }
     let highest = |peaks: &[Peak]| peaks.iter().map(|p| p.offset_s.abs()).fold(0.0, f64::max);
-    let (early, late) = best.split_at(best.len() / 2);
-    if best.len() >= RESTLESS && highest(late) * 2.0 >= highest(early) { best } else { &[] }
+    // A loop that lengthens its polls may come to rest in the end.
+    let stays = |peaks: &[Peak]| highest(&peaks[RESTLESS / 2..]) * 2.0 >= highest(&peaks[..RESTLESS / 2]);
+    if best.windows(RESTLESS).any(stays) { best } else { &[] }
 }
 
 /// Swings from which on their regularity tells.

@@ -25,6 +25,9 @@ struct Limits {
     ignored: f64,
     /// And then the gain that fits best is no more than this.
     ignored_gain: f64,
+    /// Swings that follow each other too fast for a stable loop are so many times what is more than noise: long polls make
+    /// a quiet clock wander by some milliseconds.
+    restless: f64,
     /// Share of rows at the limit of the frequency.
     at_limit: f64,
     /// From half of the limit to all of it a wrong rate takes minutes; what takes longer than this was pushed, in seconds.
@@ -54,6 +57,7 @@ const LIMITS: Limits = Limits {
     late: 1.5,
     ignored: 3.0,
     ignored_gain: 0.3,
+    restless: 2.5,
     at_limit: 0.5,
     slow_s: 3.0 * 3600.0,
     undone: (0.6, 3),
@@ -153,7 +157,7 @@ fn trouble(track: &Track<'_>) -> Option<Trouble> {
         return Some(Trouble { since, last, from_the_start, kind: Kind::Lasting });
     }
     let main = track.main();
-    let swings = cycle::peaks(main, track.swing_s());
+    let swings = cycle::peaks(main, LIMITS.restless * track.swing_s());
     let restless = cycle::restless(&swings);
     if let (Some(a), Some(b)) = (restless.first(), restless.last()) {
         return Some(Trouble {
@@ -168,8 +172,11 @@ fn trouble(track: &Track<'_>) -> Option<Trouble> {
         Some(Trouble { since: time, last, from_the_start: false, kind })
     };
     let jumped = frequency::jump(track.rows, Time(first.0 + (track.settled()?.0 - first.0) / 2));
-    if let Some(jump) = jumped.filter(|jump| stands_out(track, jump.time)) {
-        return event(onset(track, jump.time), Kind::Rate(jump));
+    if let Some(jump) = jumped {
+        let time = onset(track, jump.time);
+        if stands_out(track, time) {
+            return event(time, Kind::Rate(jump));
+        }
     }
     let steps = step::steps(track);
     let set = steps.iter().max_by(|a, b| a.by_s.abs().total_cmp(&b.by_s.abs()))?;
@@ -192,9 +199,9 @@ fn stands_out(track: &Track<'_>, time: Time) -> bool {
     height > least_s && height > LIMITS.event * before
 }
 
-/// When offsets first left the usual, up to an hour before a time.
+/// When offsets first left the usual, up to some hours before a time.
 fn onset(track: &Track<'_>, time: Time) -> Time {
-    let from = Time(time.0 - 3600 * SECOND);
+    let from = Time(time.0 - 3 * 3600 * SECOND);
     let near = within(track.main(), from, Time(time.0 + 3600 * SECOND));
     near.iter().find(|s| s.offset_s.abs() > track.swing_s()).map_or(time, |s| s.time)
 }
@@ -455,12 +462,13 @@ impl Signs<'_, '_> {
 
     /// Whether swings follow each other regularly, or faster than a stable loop's could.
     fn swinging(&mut self) {
-        let swings = cycle::peaks(self.track.main(), self.track.swing_s());
-        if let Some(regular) = cycle::is_regular(&swings) {
+        let swing_s = self.track.swing_s();
+        if let Some(regular) = cycle::is_regular(&cycle::peaks(self.track.main(), swing_s)) {
             self.weighed.hold("swings-regularly", regular, self.weighed.found);
         }
+        let swings = cycle::peaks(self.track.main(), LIMITS.restless * swing_s);
         let restless = cycle::restless(&swings);
-        if !restless.is_empty() {
+        if restless.len() * 2 > swings.len() {
             // It is said first that it does not swing fast, for the clock did not come to rest; this is nearer.
             self.weighed.signs.retain(|sign| sign.name != "swings-fast");
             self.weighed.hold("swings-fast", true, self.weighed.found);
