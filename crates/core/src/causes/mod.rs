@@ -39,6 +39,8 @@ const FILES: &[(&str, &str)] = &[
     ("frequency-jump", include_str!("frequency-jump.toml")),
     ("adjustments-ignored", include_str!("adjustments-ignored.toml")),
     ("frequency-out-of-range", include_str!("frequency-out-of-range.toml")),
+    ("temperature-cycle", include_str!("temperature-cycle.toml")),
+    ("daemon-restarted", include_str!("daemon-restarted.toml")),
     ("clock-stepped", include_str!("clock-stepped.toml")),
 ];
 

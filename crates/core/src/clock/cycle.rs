@@ -98,18 +98,24 @@ const BLOWS: Blows = Blows { apart_s: 900.0, agreement: 0.75, chance: -5.0 };
 /// Jumps that the loop did not do come late and in parts, for the clock filter delays them: more of them must say so.
 const JUMPS: Blows = Blows { apart_s: 0.0, agreement: 0.5, chance: -10.0 };
 
+/// The first of each run of offsets beyond `least_s`, for clocks that rest in between.
+#[must_use]
+pub fn blows(samples: &[Sample], least_s: f64) -> Vec<Sample> {
+    let (mut blows, mut last): (Vec<Sample>, Option<Time>) = (Vec::new(), None);
+    for s in samples.iter().filter(|s| s.offset_s.abs() > least_s) {
+        if last.is_none_or(|last| s.time.since_s(last) > BLOWS.apart_s) {
+            blows.push(*s);
+        }
+        last = Some(s.time);
+    }
+    blows
+}
+
 /// The period with which offsets beyond `least_s` begin, for clocks that rest in between (chronyd repairs each blow at once).
 #[must_use]
 pub fn struck(samples: &[Sample], since: Time, least_s: f64) -> Option<Locked> {
-    let far = within(samples, since, Time::MAX).iter().filter(|s| s.offset_s.abs() > least_s).map(|s| s.time);
-    let (mut blows, mut last): (Vec<Time>, Option<Time>) = (Vec::new(), None);
-    for time in far {
-        if last.is_none_or(|last| time.since_s(last) > BLOWS.apart_s) {
-            blows.push(time);
-        }
-        last = Some(time);
-    }
-    let blows: Vec<(Time, f64)> = blows.into_iter().map(|time| (time, 1.0)).collect();
+    let blows = blows(within(samples, since, Time::MAX), least_s);
+    let blows: Vec<(Time, f64)> = blows.into_iter().map(|blow| (blow.time, 1.0)).collect();
     timed(&blows, BLOWS.agreement, BLOWS.chance)
 }
 

@@ -16,8 +16,8 @@ struct Limits {
     spreads: f64,
     /// What is compared before and after, in seconds.
     beside_s: f64,
-    /// How long a loop may take to follow, in seconds.
-    follow_s: f64,
+    /// How long a loop may take to follow, in seconds, and chronyd.
+    follow_s: (f64, f64),
     /// Least record on either side, in seconds.
     least_s: f64,
     /// Least amplitude of a day's cycle that is worth a note, in ppm.
@@ -34,7 +34,7 @@ const LIMITS: Limits = Limits {
     jump_ppm: 3.0,
     spreads: 4.0,
     beside_s: 8.0 * 3600.0,
-    follow_s: 6.0 * 3600.0,
+    follow_s: (6.0 * 3600.0, 1800.0),
     least_s: 3.0 * 3600.0,
     day_ppm: 0.15,
     day_share: 0.6,
@@ -62,9 +62,11 @@ pub struct Jump {
     pub ppm: (f64, f64),
 }
 
-/// The one time after `since` at which the frequency went from one level to another and stayed.
+/// The one time after `since` at which the frequency went from one level to another and stayed; `quick` where the daemon
+/// follows at once.
 #[must_use]
-pub fn jump(rows: &[Sample], since: Time) -> Option<Jump> {
+pub fn jump(rows: &[Sample], since: Time, quick: bool) -> Option<Jump> {
+    let slow_s = if quick { LIMITS.follow_s.1 } else { LIMITS.follow_s.0 };
     let rows = within(rows, since, Time::MAX);
     let last = rows.last()?.time;
     let shift = |time: Time, s: f64| Time(time.0.saturating_add((s * SECOND as f64) as i64));
@@ -81,7 +83,7 @@ pub fn jump(rows: &[Sample], since: Time) -> Option<Jump> {
             return None;
         }
         let (before, wide) = level(shift(time, -LIMITS.beside_s), time)?;
-        let follow_s = LIMITS.follow_s.min(last.since_s(time) / 2.0);
+        let follow_s = slow_s.min(last.since_s(time) / 2.0);
         let (after, broad) = level(shift(time, follow_s), shift(time, follow_s + LIMITS.beside_s))?;
         let change = (after - before).abs();
         let holds = change >= LIMITS.jump_ppm && change >= LIMITS.spreads * (wide + broad);
@@ -90,6 +92,21 @@ pub fn jump(rows: &[Sample], since: Time) -> Option<Jump> {
     // Every row would be looked at with hundreds of others; a few hundred places are near enough.
     let every = (rows.len() / 500).max(1);
     rows.iter().step_by(every).filter_map(sharp).max_by(|a, b| a.1.total_cmp(&b.1)).map(|(jump, _)| jump)
+}
+
+/// By how much the frequency usually goes to and fro within some hours, in ppm: the median of the ranges.
+#[must_use]
+pub fn wander(rows: &[Sample], since: Time) -> Option<f64> {
+    let rows = within(rows, since, Time::MAX);
+    let (first, last) = (rows.first()?.time, rows.last()?.time);
+    let width = (LIMITS.least_s * SECOND as f64) as i64;
+    let range = |k: i64| {
+        let own = within(rows, Time(first.0 + k * width), Time(first.0 + (k + 1) * width)).iter();
+        let values: Vec<f64> = own.map(|row| f64::from(row.frequency_ppm)).filter(|f| f.is_finite()).collect();
+        (values.len() > 3).then(|| Some(quantile(&values, 1.0)? - quantile(&values, 0.0)?)).flatten()
+    };
+    let ranges: Vec<f64> = (0..(last.0 - first.0) / width).filter_map(range).collect();
+    (ranges.len() > 2).then(|| quantile(&ranges, 0.5)).flatten()
 }
 
 /// Half of the difference between the warmest and the coldest hour, in ppm, and the share of the frequency's variance that

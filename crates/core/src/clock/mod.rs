@@ -8,6 +8,7 @@ pub mod cycle;
 pub mod frequency;
 mod hearing;
 mod multicast;
+mod notes;
 mod own;
 pub mod residual;
 mod restrict;

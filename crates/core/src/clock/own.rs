@@ -34,6 +34,10 @@ struct Limits {
     slow_s: f64,
     /// Share of steps that do not last, and how many.
     undone: (f64, usize),
+    /// A frequency that goes to and fro by so much within three hours, in ppm: a day's warmth moves it by some tenths, and
+    /// more than the second no oscillator does.
+    wander_ppm: f64,
+    wild_ppm: f64,
     /// The mean offset against its spread, from which on something holds the clock off.
     standing: f64,
     /// The highest offset against the usual one before, from which on a single event is one.
@@ -61,6 +65,8 @@ const LIMITS: Limits = Limits {
     at_limit: 0.5,
     slow_s: 3.0 * 3600.0,
     undone: (0.6, 3),
+    wander_ppm: 1.5,
+    wild_ppm: 200.0,
     standing: 1.2,
     event: 8.0,
     contradiction: 0.5,
@@ -115,8 +121,8 @@ impl Clocks<'_> {
         }
         let tracks: Vec<(&str, Track<'_>)> =
             kept.iter().map(|(host, rows, sources, said)| (host.as_str(), Track { rows, sources, said })).collect();
+        let mut cases: Vec<Case> = tracks.iter().flat_map(|(host, track)| self.notes(host, track)).collect();
         let troubles: Vec<Option<Trouble>> = tracks.iter().map(|(_, track)| trouble(track)).collect();
-        let mut cases = Vec::new();
         for (k, ((host, track), trouble)) in tracks.iter().zip(&troubles).enumerate() {
             let Some(trouble) = trouble else { continue };
             let shared = tracks.iter().enumerate().filter(|(other, _)| *other != k).any(|(other, (_, theirs))| {
@@ -151,6 +157,10 @@ fn trouble(track: &Track<'_>) -> Option<Trouble> {
     let disturbed: Vec<_> = windows.iter().skip_while(|w| !w.disturbed).collect();
     let many = disturbed.iter().filter(|w| w.disturbed).count();
     let share = many as f64 / disturbed.len().max(1) as f64;
+    let wanders = wander_ppm(track).is_some_and(|ppm| ppm >= LIMITS.wander_ppm);
+    if wanders {
+        return Some(Trouble { since: first, last, from_the_start: true, kind: Kind::Lasting });
+    }
     if share >= LIMITS.lasting.0 && many >= LIMITS.lasting.1 {
         let from_the_start = windows.first().is_some_and(|w| w.disturbed);
         let since = if from_the_start { first } else { disturbed.first()?.from };
@@ -171,17 +181,27 @@ fn trouble(track: &Track<'_>) -> Option<Trouble> {
         let last = disturbed.iter().rfind(|w| w.disturbed).map_or(time, |w| w.from).max(time);
         Some(Trouble { since: time, last, from_the_start: false, kind })
     };
-    let jumped = frequency::jump(track.rows, Time(first.0 + (track.settled()?.0 - first.0) / 2));
+    let jumped = frequency::jump(track.rows, Time(first.0 + (track.settled()?.0 - first.0) / 2), track.is_quick());
     if let Some(jump) = jumped {
         let time = onset(track, jump.time);
         if stands_out(track, time) {
             return event(time, Kind::Rate(jump));
         }
     }
-    let steps = step::steps(track);
+    let mut steps = step::steps(track);
+    if steps.is_empty() && track.is_quick() {
+        // chronyd steps only after its start, unless told otherwise: it slews, however far the clock is off.
+        let blows = cycle::blows(within(main, track.settled()?, Time::MAX), track.swing_s());
+        steps.extend(blows.iter().map(|blow| Step { time: blow.time, by_s: blow.offset_s, origin: blow.origin }));
+    }
     let set = steps.iter().max_by(|a, b| a.by_s.abs().total_cmp(&b.by_s.abs()))?;
     (steps.len() <= LIMITS.single).then_some(())?;
     event(set.time, Kind::Set(*set))
+}
+
+/// By how much the frequency wanders within hours where the daemon follows it at once, in ppm; a loop's follows offsets.
+fn wander_ppm(track: &Track<'_>) -> Option<f64> {
+    frequency::wander(track.rows, track.settled()?).filter(|_| track.is_quick())
 }
 
 /// Whether offsets near a time stand out from those before it.
@@ -296,7 +316,8 @@ impl Signs<'_, '_> {
             self.answer();
             self.limit();
             self.standing();
-            if locked.is_none() {
+            self.wander();
+            if locked.is_none() && !self.track.is_quick() {
                 self.swinging();
             }
             self.cycles(locked, &steps);
@@ -458,6 +479,16 @@ impl Signs<'_, '_> {
         let measures = vec![("mean_s", Measure::Number(mean)), ("spread_s", Measure::Number(spread))];
         let id = self.tell("residual", statement, measures, rows[0].origin);
         self.weighed.hold("stands-off", true, id);
+    }
+
+    /// Whether the frequency wanders, where the daemon follows it at once.
+    fn wander(&mut self) {
+        let (Some(ppm), Some(at)) = (wander_ppm(self.track), self.first()) else { return };
+        let statement =
+            format!("the frequency of {} goes to and fro by {ppm:.1} ppm within three hours, in the median", self.host);
+        let id = self.tell("frequency", statement, vec![("range_ppm", Measure::Number(ppm))], at);
+        self.weighed.hold("rate-wanders", (LIMITS.wander_ppm..LIMITS.wild_ppm).contains(&ppm), id);
+        self.weighed.hold("rate-runs-wild", ppm >= LIMITS.wild_ppm, id);
     }
 
     /// Whether swings follow each other regularly, or faster than a stable loop's could.

@@ -43,7 +43,7 @@ pub const LOCI: &[&str] = &[
 ];
 
 /// The places of what is wrong with clocks though answers come; a cause explains these or those, not both.
-pub const CLOCK_LOCI: &[&str] = &["clock", "source", "sources", "heard", "configured"];
+pub const CLOCK_LOCI: &[&str] = &["clock", "source", "sources", "heard", "configured", "noted"];
 
 /// The signs that causes may name, and what each means.
 pub const SIGNS: &[(&str, &str)] = &[
@@ -139,12 +139,16 @@ pub const SIGNS: &[(&str, &str)] = &[
     ("grows-evenly", "from step to step peaks grow by a constant amount"),
     ("grows-by-ratio", "from step to step peaks grow by a constant ratio"),
     ("steps-undone", "steps do not last: the same offset is back within minutes"),
+    ("rate-wanders", "the frequency goes to and fro by more than warmth makes it, and the daemon follows it at once"),
+    ("rate-runs-wild", "the frequency goes to and fro by more than any oscillator's does"),
     ("rate-jumped", "the frequency went from one level to another, once"),
     ("set-once", "the clock was far off at once, and is right since it was stepped back"),
     ("sources-contradict", "sources contradict each other by as much as the clock moves"),
     ("another-hand", "logs tell of another program that sets this clock"),
     ("slept-or-set", "logs say that the machine slept or its time was changed"),
     ("clock-source-changed", "the kernel found its clock source unstable, or changed it"),
+    ("follows-the-day", "the frequency follows the hour of the day, and the clock stays right"),
+    ("started-again", "the daemon was started again"),
     ("one-source", "the host measures one source only: its own clock and the source can't be told apart"),
     ("others-too", "other hosts saw the same at the same time"),
     ("one-server-many-addresses", "one server broadcasts or multicasts to one group from several addresses"),
