@@ -222,8 +222,7 @@ const ALARM_S: f64 = 1800.0;
 
 /// When that alarm would go off: in how many seconds on average, if losses come one by one as often as they were measured.
 fn alarm_s(polls: &Polls) -> Option<f64> {
-    let (first, last) = (polls.all.first?.0, polls.all.last?.0);
-    let poll_s = last.since_s(first) / polls.all.n.checked_sub(1).filter(|n| *n > 0)? as f64;
+    let poll_s = polls.interval_s()?;
     let run = (ALARM_S / poll_s).ceil().max(1.0) as u32;
     let polls = polls_until_run(polls.share().value(), run);
     (poll_s > 0.0).then(|| (polls * poll_s).max(ALARM_S))

@@ -7,6 +7,7 @@ mod counted;
 mod decide;
 mod rank;
 mod rewrite;
+mod risk;
 
 use crate::causes::{self, Cause, Kind};
 use crate::rules::path::{Direction, Hop, Locus, Symptom};
@@ -18,7 +19,8 @@ use crate::time::Time;
 use claim::{claim, losses, merge, sufferers};
 pub use decide::Advice;
 use rank::{Verdicts, rank};
-use rewrite::{Rewrite, Rewrites, risks};
+use rewrite::{Rewrite, Rewrites};
+use risk::risks;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
