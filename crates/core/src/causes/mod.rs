@@ -33,6 +33,15 @@ const FILES: &[(&str, &str)] = &[
     ("restrict-without-effect", include_str!("restrict-without-effect.toml")),
     ("statistics-off", include_str!("statistics-off.toml")),
     ("nat-port-rewrite", include_str!("nat-port-rewrite.toml")),
+    ("second-discipline", include_str!("second-discipline.toml")),
+    ("unstable-discipline", include_str!("unstable-discipline.toml")),
+    ("unstable-oscillator", include_str!("unstable-oscillator.toml")),
+    ("frequency-jump", include_str!("frequency-jump.toml")),
+    ("adjustments-ignored", include_str!("adjustments-ignored.toml")),
+    ("frequency-out-of-range", include_str!("frequency-out-of-range.toml")),
+    ("temperature-cycle", include_str!("temperature-cycle.toml")),
+    ("daemon-restarted", include_str!("daemon-restarted.toml")),
+    ("clock-stepped", include_str!("clock-stepped.toml")),
 ];
 
 /// What a diagnosis of this cause means.

@@ -4,11 +4,18 @@
 //! they do for lost requests.
 
 mod config;
+pub mod cycle;
+pub mod frequency;
 mod hearing;
 mod multicast;
+mod notes;
+mod own;
+pub mod residual;
 mod restrict;
 mod sources;
 mod statistics;
+pub mod step;
+pub mod track;
 mod turns;
 mod twin;
 
@@ -51,7 +58,8 @@ pub struct Clocks<'a> {
 impl Clocks<'_> {
     /// All cases of all clocks and sources.
     pub fn cases(&mut self) -> Vec<Case> {
-        let mut cases = self.multicast();
+        let mut cases = self.own();
+        cases.extend(self.multicast());
         cases.extend(self.statistics());
         cases
     }
