@@ -14,6 +14,16 @@ mod twin;
 
 pub use hearing::is_unasked;
 
+mod agreement;
+mod apart;
+mod asymmetry;
+mod course;
+mod few;
+mod followed;
+mod majority;
+mod upstream;
+mod verdict;
+
 use crate::diagnosis::Place;
 use crate::rules::{Findings, Summaries};
 use crate::scene::Scene;
@@ -53,6 +63,7 @@ impl Clocks<'_> {
     pub fn cases(&mut self) -> Vec<Case> {
         let mut cases = self.multicast();
         cases.extend(self.statistics());
+        cases.extend(self.off_sources());
         cases
     }
 }
