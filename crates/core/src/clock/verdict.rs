@@ -172,13 +172,14 @@ impl Clocks<'_> {
             for spell in self.rules.upstream.spells(&inputs, &view.printed) {
                 match reference(&spell.refid) {
                     Reference::LocalClock => local = Some((view, spell)),
-                    _ => real = Some((view, spell)),
+                    Reference::Address(_) | Reference::Clock => real = Some((view, spell)),
+                    Reference::Unknown => {}
                 }
             }
             let other = self.rules.upstream.sources(&inputs).filter(|source| *source != view.printed);
             let is_real = |source: &&str| {
-                let mut spells = self.rules.upstream.spells(&inputs, source);
-                !spells.any(|spell| reference(&spell.refid) == Reference::LocalClock)
+                let named = || self.rules.upstream.spells(&inputs, source).map(|spell| reference(&spell.refid));
+                !named().any(|it| it == Reference::LocalClock) && named().any(|it| it != Reference::Unknown)
             };
             others = others.max(other.filter(is_real).count());
         }

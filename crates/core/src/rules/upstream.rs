@@ -50,24 +50,39 @@ pub enum Reference {
     Address(IpAddr),
     /// It serves its own clock, which nothing disciplines.
     LocalClock,
-    /// It has a reference clock, a state or something unknown.
-    Other,
+    /// It has a reference clock: GPS, PPS, DCFa.
+    Clock,
+    /// It is not synchronised, or what it has is unknown.
+    Unknown,
 }
 
-/// What a reference id means, however it is printed: an address, four letters, or chronyd's hexadecimal.
+/// Reference ids that tell a state (RFC 5905 §7.4), and those of ntpd's own making.
+const STATES: [&str; 12] =
+    ["INIT", "STEP", "XFAC", "RATE", "DENY", "RSTR", "AUTO", "BCST", "MCST", "NONE", "NULL", "XMIS"];
+
+/// What a reference id means, however it is printed: an address, four letters, chronyd's hexadecimal, or the four bytes
+/// themselves, as ntpd prints those of a server of stratum 1.
 #[must_use]
 pub fn reference(refid: &str) -> Reference {
     let text = refid.trim_matches('.');
-    let bits = u32::from_str_radix(text, 16).ok().filter(|_| text.len() == 8);
-    let address = bits.map(Ipv4Addr::from_bits).or_else(|| text.parse().ok());
-    match address.map(|address| address.octets()) {
+    let hexadecimal = u32::from_str_radix(text, 16).ok().filter(|_| text.len() == 8);
+    let raw = <[u8; 4]>::try_from(text.as_bytes()).ok().filter(|bytes| bytes.iter().any(u8::is_ascii_control));
+    let letters = |bytes: [u8; 4]| bytes.iter().take_while(|byte| **byte != 0).all(u8::is_ascii_alphanumeric);
+    let octets =
+        hexadecimal.map(u32::to_be_bytes).or(raw).or(text.parse().ok().map(|address: Ipv4Addr| address.octets()));
+    match octets {
+        Some([0, ..]) => Reference::Unknown,
         Some([127, 127, 1, _]) => Reference::LocalClock,
-        // Letters in hexadecimal (GPS, PPS), a reference clock, or nothing.
-        Some([0 | 127, ..]) => Reference::Other,
-        Some([b'A'..=b'Z', b'A'..=b'Z', ..]) if bits.is_some() => Reference::Other,
+        Some([127, ..]) => Reference::Clock,
+        Some(bytes) if hexadecimal.is_some() && letters(bytes) => Reference::Clock,
         Some(octets) => Reference::Address(octets.into()),
         None if text == "LOCL" || text.starts_with("LOCAL(") => Reference::LocalClock,
-        None => text.parse().map_or(Reference::Other, Reference::Address),
+        None if STATES.contains(&text) => Reference::Unknown,
+        None => match text.parse() {
+            Ok(address) => Reference::Address(address),
+            Err(_) if !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric()) => Reference::Clock,
+            Err(_) => Reference::Unknown,
+        },
     }
 }
 
@@ -179,7 +194,9 @@ mod tests {
     fn references_are_known_however_they_are_printed() {
         let upstream = Reference::Address(IpAddr::from([192, 0, 2, 7]));
         assert_eq!(["192.0.2.7", "C0000207"].map(reference), [upstream; 2]);
-        assert_eq!(["7F7F0101", "127.127.1.0", "LOCAL(0)", ".LOCL."].map(reference), [Reference::LocalClock; 4]);
-        assert_eq!([".GPS.", "47505300", "PPS", "", "00000000", "127.127.20.0"].map(reference), [Reference::Other; 6]);
+        let local = ["7F7F0101", "127.127.1.0", "LOCAL(0)", ".LOCL.", ".\u{7f}\u{7f}\u{1}\u{1}."];
+        assert_eq!(local.map(reference), [Reference::LocalClock; 5]);
+        assert_eq!([".GPS.", "47505300", "PPS", "127.127.20.0"].map(reference), [Reference::Clock; 4]);
+        assert_eq!(["", "00000000", ".INIT.", ".{."].map(reference), [Reference::Unknown; 4]);
     }
 }
