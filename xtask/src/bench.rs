@@ -15,6 +15,10 @@ use crate::{answers, cargo, fleet, on_path, release_binary, target_folder, traff
 const CAPTURE: &str = "benches/data/million.pcap";
 const PACKETS: usize = 1_000_000;
 
+/// The same clients and servers, seen from six points on the way.
+const POINTS: &str = "benches/data/points";
+const POINT_PACKETS: usize = 5_000_000 / 6;
+
 /// 200 hosts, 30 days of `peerstats`; and the same, each file gzipped.
 const FLEET: &str = "benches/data/fleet";
 const FLEET_GZ: &str = "benches/data/fleet-gz";
@@ -53,10 +57,13 @@ pub fn bench(which: Option<&str>, runs: Option<u32>) -> Result<ExitCode> {
     if which == Some("lab") {
         return lab(runs);
     }
+    if which == Some("points") {
+        return points(runs);
+    }
     if which != Some("fleet") {
         make(Path::new(CAPTURE), &|unfinished| {
             let mut out = BufWriter::new(File::create(unfinished)?);
-            traffic::write(&mut out, PACKETS)?;
+            traffic::write(&mut out, PACKETS, 0)?;
             Ok(out.flush()?)
         })?;
         contest(&format!("{CAPTURE}: {PACKETS} packets"), captures(), runs)?;
@@ -71,6 +78,29 @@ pub fn bench(which: Option<&str>, runs: Option<u32>) -> Result<ExitCode> {
         contest(&format!("{FLEET}: {:.2} GB of peerstats", size as f64 / 1e9), fleets(), runs)?;
         contest(&format!("{FLEET_GZ}: the same, gzipped"), packed_fleets(), runs)?;
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Packets of six points joined and diagnosed, beside tcpdump that only prints them.
+fn points(runs: Option<u32>) -> Result<ExitCode> {
+    make(Path::new(POINTS), &|unfinished| {
+        fs::create_dir_all(unfinished)?;
+        for point in 0..6_u8 {
+            let mut out = BufWriter::new(File::create(unfinished.join(format!("p{point}.pcap")))?);
+            traffic::write(&mut out, POINT_PACKETS, 5 - point)?;
+            out.flush()?;
+        }
+        Ok(())
+    })?;
+    let mut contests =
+        vec![Contest { fine: &[0, 1], ..Contest::new("ntpscope diagnose", ntpscope(&["diagnose", POINTS])) }];
+    if on_path("tcpdump") {
+        let line = format!("for file in {POINTS}/*; do tcpdump -nr $file > /dev/null 2>&1; done");
+        contests.push(Contest { runs: SLOW_RUNS, ..Contest::new("tcpdump -nr", shell(&line)) });
+    } else {
+        println!("skipped: tcpdump is not installed (apt-get install tcpdump)");
+    }
+    contest(&format!("{POINTS}: {} packets from 6 points", 6 * POINT_PACKETS), contests, runs)?;
     Ok(ExitCode::SUCCESS)
 }
 

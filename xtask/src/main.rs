@@ -1,4 +1,4 @@
-//! The workbench around the product: `cargo xtask test | lint | bench | fuzz | worlds`, what people and CI both run.
+//! The workbench around the product: `cargo xtask test | lint | bench | fuzz | degrade | worlds`, what people and CI both run.
 
 mod bench;
 mod daemons;
@@ -20,11 +20,14 @@ usage: cargo xtask COMMAND
 
   test                       everything that a change must pass, with a summary at the end
   lint                       the part of it that only reads the code: format, clippy, licences
-  bench [capture|fleet|lab] [--runs N]
+  bench [capture|points|fleet|lab] [--runs N]
                              time and memory beside tshark, on a generated capture of a million packets; beside cat, wc,
                              DuckDB, Polars and awk, on the generated peerstats of 200 hosts over 30 days; and of the
-                             lab, that plays 100 hosts over 7 days
+                             lab, that plays 100 hosts over 7 days; points (by name only): five million packets from six
+                             points beside tcpdump
   fuzz [TARGET] [--runs N]   each target in fuzz/, or one of them, for N inputs
+  degrade                    what becomes of the answer to every world, story and recorded case when evidence is taken away, piece
+                             by piece and in pairs; takes half an hour
   worlds [--seeds N]         every world with N seeds (20), and how ntpscope did: what it took for what, whether its probabilities
                              are right, what is not as known
   worlds --engine netns      the worlds that real daemons can play, all at once, in network namespaces, and the kernel's NAT beside
@@ -41,14 +44,15 @@ fn main() -> Result<ExitCode> {
         ["lint"] => Ok(test::lint()),
         ["bench"] => bench::bench(None, None),
         ["bench", "--runs", runs] => bench::bench(None, Some(count(runs)?)),
-        ["bench", which @ ("capture" | "fleet" | "lab")] => bench::bench(Some(which), None),
-        ["bench", which @ ("capture" | "fleet" | "lab"), "--runs", runs] => {
+        ["bench", which @ ("capture" | "points" | "fleet" | "lab")] => bench::bench(Some(which), None),
+        ["bench", which @ ("capture" | "points" | "fleet" | "lab"), "--runs", runs] => {
             bench::bench(Some(which), Some(count(runs)?))
         }
         ["fuzz"] => fuzz::fuzz(None, None),
         ["fuzz", "--runs", runs] => fuzz::fuzz(None, Some(count(runs)?)),
         ["fuzz", target] => fuzz::fuzz(Some(target), None),
         ["fuzz", target, "--runs", runs] => fuzz::fuzz(Some(target), Some(count(runs)?)),
+        ["degrade"] => worlds::degrade(),
         ["worlds"] => worlds::many(worlds::SEEDS),
         ["worlds", "--engine", "netns"] => worlds::real(),
         ["worlds", "--seeds", seeds] => worlds::many(count(seeds)?),

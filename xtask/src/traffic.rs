@@ -37,9 +37,15 @@ const NTP_EPOCH: u64 = 2_208_988_800;
 const NTP: u16 = 123;
 /// Ethernet, IPv4 and UDP headers.
 const HEADERS: usize = 14 + 20 + 8;
+/// Where the TTL and the source port are.
+const IP_TTL: usize = 14 + 8;
+const SOURCE_PORT: usize = 14 + 20;
 
-/// Writes a capture of this many packets: pcap, little endian, microseconds.
-pub fn write(out: &mut impl Write, packets: usize) -> io::Result<()> {
+/// From one router to the next, ns.
+const HOP: u64 = 100 * MICROSECOND;
+
+/// Writes a capture of this many packets: pcap, little endian, microseconds; so many routers nearer to the clients.
+pub fn write(out: &mut impl Write, packets: usize, hops: u8) -> io::Result<()> {
     let mut file_header = Vec::new();
     for word in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 262_144, 1] {
         file_header.extend(word.to_le_bytes());
@@ -73,7 +79,16 @@ pub fn write(out: &mut impl Write, packets: usize) -> io::Result<()> {
                 due.push(Reverse((next, Event::Poll(number))));
             }
             Event::Frame(frame) => {
-                write_record(out, now, &frame)?;
+                let from_server = frame[SOURCE_PORT..SOURCE_PORT + 2] == NTP.to_be_bytes() && frame[IP_TTL] == 64;
+                let on_the_way = HOP * u64::from(hops);
+                let mut seen = frame.clone();
+                // A request comes past earlier, with a higher TTL; a reply later, with a lower one.
+                let (at, ttl) = match from_server {
+                    true => (now + on_the_way, seen[IP_TTL] - hops),
+                    false => (now - on_the_way, seen[IP_TTL] + hops),
+                };
+                seen[IP_TTL] = ttl;
+                write_record(out, at, &seen)?;
                 written += 1;
                 if random.out_of(1000) < TWICE {
                     let again = now + random.between(10 * MICROSECOND, 200 * MICROSECOND);

@@ -47,6 +47,31 @@ pub fn real() -> Result<ExitCode> {
     Ok(steps.finish())
 }
 
+/// What `cargo xtask degrade` does: from every world, story and recorded case evidence is taken away, piece by piece and in
+/// pairs.
+pub fn degrade() -> Result<ExitCode> {
+    run(&mut cargo("build --release --package ntpscope --package ntpscope-lab"))?;
+    let mut cases = stories()?;
+    for (folder, needed) in [("worlds", ""), ("../shared/cases", "truth.json")] {
+        let Ok(entries) = fs::read_dir(folder) else {
+            println!("skipped: {folder} is not there");
+            continue;
+        };
+        let paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<PathBuf>>>()?;
+        let is_case = |path: &PathBuf| match needed {
+            "" => path.extension().is_some_and(|extension| extension == "toml"),
+            file => path.join(file).is_file(),
+        };
+        let mut paths: Vec<PathBuf> = paths.into_iter().filter(is_case).collect();
+        paths.sort();
+        cases.extend(paths);
+    }
+    let mut degrade = Command::new(target_folder().join("release/ntpscope-lab"));
+    degrade.arg("degrade").args(cases).arg("--binary").arg(release_binary());
+    let status = degrade.status().with_context(|| format!("start {}", shown(&degrade)))?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
 /// The step of `cargo xtask test`: a few seeds, within a budget; the release build is there.
 pub fn few() -> Result<Outcome> {
     let mut score = score(FEW)?;
@@ -60,6 +85,14 @@ pub fn few() -> Result<Outcome> {
 /// Builds the lab, and has it score every world.
 fn score(seeds: u32) -> Result<Command> {
     run(&mut cargo("build --release --package ntpscope-lab"))?;
+    let mut score = Command::new(target_folder().join("release/ntpscope-lab"));
+    score.args(["score", "worlds"]).args(stories()?).arg("--binary").arg(release_binary());
+    score.arg("--seeds").arg(seeds.to_string());
+    Ok(score)
+}
+
+/// The stories that the lab plays.
+fn stories() -> Result<Vec<PathBuf>> {
     let mut stories = Vec::<PathBuf>::new();
     for entry in fs::read_dir("stories").context("list stories")? {
         let story = entry?.path();
@@ -68,8 +101,5 @@ fn score(seeds: u32) -> Result<Command> {
         }
     }
     stories.sort();
-    let mut score = Command::new(target_folder().join("release/ntpscope-lab"));
-    score.args(["score", "worlds"]).args(stories).arg("--binary").arg(release_binary());
-    score.arg("--seeds").arg(seeds.to_string());
-    Ok(score)
+    Ok(stories)
 }

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod causes;
+pub mod clock;
 pub mod diagnosis;
 pub mod digest;
 pub mod exchange;

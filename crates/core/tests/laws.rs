@@ -7,9 +7,10 @@ use ntpscope_core::diagnosis::{CLAIM, diagnose};
 use ntpscope_core::exchange::survey::Survey;
 use ntpscope_core::exchange::{Alignment, Exchange, Matcher, PointId, Tally};
 use ntpscope_core::model::{
-    self, Action, At, Counter, Daemon, Event, FilterRule, Flow, Happening, InputId, Message, Origin, Peer, Place, Row,
-    What,
+    self, Action, At, Clock, Counter, Daemon, Event, FilterRule, Flow, Happening, InputId, Message, Origin, Peer,
+    Place, Row, What,
 };
+use ntpscope_core::rules::contrast::Lost;
 use ntpscope_core::rules::loss::Polls;
 use ntpscope_core::rules::{Material, Summaries, Summary};
 use ntpscope_core::scene::{Input, Point, Scene};
@@ -155,6 +156,9 @@ const SAID: &[Option<What<'static>>] = &[
     Some(What::Message(ASKED)),
     Some(What::Message(KISSED)),
     Some(What::Directive { daemon: Daemon::Ntpd, keyword: "restrict", rest: "default ignore" }),
+    Some(What::Directive { daemon: Daemon::Ntpd, keyword: "restrict", rest: "10.3.0.1 ignore" }),
+    Some(What::Directive { daemon: Daemon::Ntpd, keyword: "multicastclient", rest: "" }),
+    Some(What::Route { to: (ip(4, 0), 16), via: None, interface: "eth0", from: None }),
     Some(What::Variable { association: "", name: "hostname", value: "ntp1.example.net" }),
     Some(What::Address { interface: "eth0", address: ip(2, 3), prefix: 24 }),
     Some(What::Flow(FLOW)),
@@ -178,9 +182,19 @@ const KISSED: Message<'_> =
 fn row([said, input, line]: [u8; 3]) -> Row<'static> {
     let origin = Origin { input: InputId(4 + u32::from(input % 5)), place: Place::Line(1 + u32::from(line)) };
     let source = of(line, &["10.2.0.2", "10.2.0.3"]);
-    let peer = Peer { reach: Some(line), ..Peer::new(At::origin(origin), source) };
     let time = Some(Time(i64::from(line) * 60 * SECOND));
     let at = At { host: of(line, &["", "ntp1", "ntp2"]), time, ..At::origin(origin) };
+    let offset_s = Some(f64::from(line) / 1e3);
+    if said % 16 == 1 {
+        return Row::Clock(Clock { offset_s, ..Clock::new(at) });
+    }
+    let peer = Peer { reach: Some(line), offset_s, ..Peer::new(at, source) };
+    if said % 16 == 2 {
+        let (from, group) = ((Some(ip(3, input % 4)), Some(123)), IpAddr::from([224, 0, 1, 1]));
+        let to = (Some(group), Some(123));
+        let broadcast = model::Packet { source: from, destination: to, mode: Some(5), ..model::Packet::new(at) };
+        return Row::Packet(broadcast);
+    }
     if said == 0 {
         let from = (Some(ip(2, 2)), Some(123));
         return Row::Packet(model::Packet { source: from, mode: Some(4), lost: Some(2), ..model::Packet::new(at) });
@@ -219,14 +233,32 @@ fn scene() -> Scene {
 
 /// All that summaries can be asked, rule by rule; and every number in them, in an order that no table dictates.
 fn view(summaries: &Summaries) -> BTreeMap<&'static str, String> {
-    let Summaries { exchange, path, contrast, nat, loss, account, daemon, polling, copies, pace, identity } = summaries;
+    let Summaries {
+        exchange,
+        path,
+        contrast,
+        nat,
+        loss,
+        account,
+        daemon,
+        polling,
+        copies,
+        pace,
+        identity,
+        series,
+        happenings,
+        senders,
+    } = summaries;
     let inputs: Vec<InputId> = (0..9).map(InputId).collect();
     let ways = [2, 3].into_iter().flat_map(|host| (0..4).map(move |p| (ip(2, host), PointId(p))));
-    let contrasts: Vec<_> = ways.map(|(server, point)| contrast.contrasts(server, point)).collect();
+    let lost = |point: PointId| [Lost::Anywhere, Lost::Before(PointId(point.0 + 1)), Lost::Returning];
+    let ways = ways.flat_map(|(server, point)| lost(point).map(|lost| (server, point, lost)));
+    let contrasts: Vec<_> = ways.map(|(server, point, lost)| contrast.contrasts(server, point, lost)).collect();
     let reach: Vec<_> = ["10.2.0.2", "10.2.0.3"].iter().map(|s| loss.reach(&inputs, s).collect::<Vec<_>>()).collect();
     let rules = (nat.translations(&inputs).collect::<Vec<_>>(), nat.drops(&inputs).collect::<Vec<_>>());
     // The longest gap has a test of its own.
     let captured: Vec<_> = loss.captured().map(|(way, polls)| (way, Polls { longest_gap: 0, ..polls })).collect();
+    let series_said = format!("{:?} {:?} {:?}", series.clock(&inputs), series.sources(&inputs), series.bin_s());
     let numbers = format!("{summaries:#?}");
     let mut numbers: Vec<&str> = numbers.lines().filter(|line| !line.contains("longest_gap")).collect();
     numbers.sort_unstable();
@@ -242,6 +274,9 @@ fn view(summaries: &Summaries) -> BTreeMap<&'static str, String> {
         ("copies", format!("{:?}", copies.doublings(&path.routes(&scene())))),
         ("pace", format!("{:?}", [2, 3].map(|host| pace.together(ip(2, host), Some(PointId(3)))))),
         ("identity", format!("{identity:?}")),
+        ("series", series_said),
+        ("happenings", format!("{:?}", happenings.of(&inputs))),
+        ("senders", format!("{senders:?}")),
         ("every number", numbers.join("\n")),
     ])
 }

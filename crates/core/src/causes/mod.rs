@@ -1,5 +1,6 @@
 //! Causes: knowledge as data. One TOML file each, compiled in; to add one, write the file and add a line to [`FILES`].
 
+use crate::signs::CLOCK_LOCI;
 use crate::version::Version;
 use serde::Deserialize;
 
@@ -27,6 +28,10 @@ const FILES: &[(&str, &str)] = &[
     ("nat-mapping-conflict", include_str!("nat-mapping-conflict.toml")),
     ("duplicated-packets", include_str!("duplicated-packets.toml")),
     ("client-not-polling", include_str!("client-not-polling.toml")),
+    ("multicast-many-addresses", include_str!("multicast-many-addresses.toml")),
+    ("multicast-route-missing", include_str!("multicast-route-missing.toml")),
+    ("restrict-without-effect", include_str!("restrict-without-effect.toml")),
+    ("statistics-off", include_str!("statistics-off.toml")),
     ("nat-port-rewrite", include_str!("nat-port-rewrite.toml")),
 ];
 
@@ -82,10 +87,17 @@ pub struct Cause {
 }
 
 impl Cause {
+    /// Whether it can be why a clock is wrong though answers come.
+    #[must_use]
+    pub fn explains_clocks(&self) -> bool {
+        self.explains.iter().any(|locus| CLOCK_LOCI.contains(&locus.as_str()))
+    }
+
     /// Whether it can be why requests get no good answer.
     #[must_use]
     pub fn explains_losses(&self) -> bool {
-        self.explains.iter().any(|locus| !matches!(locus.as_str(), "unasked" | "doubled"))
+        let losses = |locus: &String| !matches!(locus.as_str(), "unasked" | "doubled");
+        !self.explains_clocks() && self.explains.iter().any(losses)
     }
 }
 
@@ -157,7 +169,11 @@ mod tests {
     fn every_file_is_right_and_named_for_its_cause() {
         for (cause, (id, _)) in all().iter().zip(FILES) {
             assert_eq!(cause.id, *id);
-            assert!(cause.explains.iter().all(|l| LOCI.contains(&l.as_str())), "{id}: {:?}", cause.explains);
+            assert!(
+                cause.explains.iter().all(|l| LOCI.contains(&l.as_str()) || CLOCK_LOCI.contains(&l.as_str())),
+                "{id}: {:?}",
+                cause.explains
+            );
             for sign in &cause.signs {
                 assert!(SIGNS.iter().any(|(name, _)| *name == sign.name), "{id}: unknown sign {}", sign.name);
                 assert!(sign.holds != 0.0 || sign.fails != 0.0, "{id}: {} weighs nothing", sign.name);

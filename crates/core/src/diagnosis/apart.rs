@@ -1,7 +1,7 @@
 //! Two faults of one server: those who never get an answer, and those who get one now and then.
 
 use super::CLAIM;
-use super::rank::{rank, sign};
+use super::rank::rank;
 use crate::causes::Cause;
 use crate::exchange::Fate;
 use crate::rules::Summaries;
@@ -25,9 +25,9 @@ pub(super) fn cases(examiner: &mut Examiner<'_>, causes: &[Cause], symptom: Symp
     let parts = parts(&symptom, examiner.rules);
     let Some(whole) = examiner.examine(symptom) else { return Vec::new() };
     let Some(parts) = parts else { return vec![whole] };
-    let convinced = |case: &Case| rank(causes, case).first().is_some_and(|(_, p)| *p >= CLAIM);
+    let convinced = |case: &Case| rank(causes, &case.weighed).first().is_some_and(|(_, p)| *p >= CLAIM);
     // A counter that could be seen and explains only some of the losses is neither here nor there.
-    let counters = || COUNTERS.iter().filter_map(|name| sign(&whole, name));
+    let counters = || COUNTERS.iter().filter_map(|name| whole.weighed.sign(name));
     let partial = counters().count() > 0 && !counters().any(|s| s.holds) && counters().count() < COUNTERS.len();
     if convinced(&whole) && !partial {
         return vec![whole];

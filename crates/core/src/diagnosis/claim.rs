@@ -1,6 +1,6 @@
 //! What is said of a cause that is claimed: its place, whom it harms, what mends it.
 
-use super::rank::{sign, spoken_by, weigh};
+use super::rank::{spoken_by, weigh};
 use super::rewrite::Rewrite;
 use super::{Claim, Diagnosis, Place, SUFFERS, harmed};
 use crate::causes::{self, Cause, Kind};
@@ -10,6 +10,7 @@ use crate::rules::loss::Polls;
 use crate::rules::path::{Locus, Symptom};
 use crate::rules::{Evidence, Finding, Findings, Measure, Summaries};
 use crate::scene::Scene;
+use crate::signs::contrast::sign_of;
 use crate::signs::{Case, ends};
 use crate::stats::polls_until_run;
 use crate::wire::IcmpError;
@@ -20,18 +21,10 @@ use std::net::IpAddr;
 /// those whose requests are in the set.
 pub(super) fn sufferers(cause: Option<&Cause>, case: &Case, rules: &Summaries, scene: &Scene) -> BTreeSet<String> {
     let speaks = |name: &str| {
-        let counts = |w: &&causes::Weight| w.holds > 0.0 && sign(case, &w.name).is_some_and(|s| s.holds);
+        let counts = |w: &&causes::Weight| w.holds > 0.0 && case.weighed.sign(&w.name).is_some_and(|s| s.holds);
         cause.is_some_and(|c| c.signs.iter().filter(counts).any(|w| w.name == name))
     };
-    let set = case.contrasts.separating().find(|contrast| match contrast.name {
-        name if name.starts_with("port-") => speaks("a-port-separates") || speaks(name),
-        "mode" => speaks("a-mode-separates"),
-        "version" => speaks("a-version-separates"),
-        "dscp" => speaks("a-dscp-separates"),
-        "ttl" => speaks("a-ttl-separates"),
-        "poll-field" => speaks("poll-below-4"),
-        _ => speaks("a-length-separates"),
-    });
+    let set = case.contrasts.separating().find(|c| speaks(c.name) || sign_of(c.name).is_some_and(speaks));
     let named = |client: &IpAddr| set.is_none_or(|set| set.clients.contains(client));
     // Whoever suffered suffered while it lasted.
     let total = case.symptom.total();
@@ -97,9 +90,9 @@ pub(super) fn claim(
         ];
         pairs.iter().fold(text.clone(), |text, (key, value)| text.replace(key, value))
     };
-    let mut explains = BTreeSet::from([case.found]);
-    for weight in cause.signs.iter().filter(|weight| weigh(cause, weight, case) > 0.0) {
-        explains.extend(spoken_by(case, &weight.name));
+    let mut explains = BTreeSet::from([case.weighed.found]);
+    for weight in cause.signs.iter().filter(|weight| weigh(cause, weight, &case.weighed) > 0.0) {
+        explains.extend(spoken_by(&case.weighed, &weight.name));
     }
     let provoked_by = rewriter.filter(|_| cause.provoked_by_nat).map(|rewrite| {
         explains.insert(rewrite.found);
@@ -109,7 +102,7 @@ pub(super) fn claim(
     Claim {
         cause: cause.id.clone(),
         kind: cause.kind,
-        server: symptom.server,
+        server: Some(symptom.server),
         probability,
         title: fill(&capitalised(&cause.title)),
         place: place.clone(),
@@ -146,7 +139,7 @@ fn answered_before(symptom: &Symptom, rules: &Summaries) -> bool {
 
 /// What the server's version says to a range of versions that have the fault.
 fn versions(range: &causes::Range, case: &Case, server: &str) -> String {
-    let known = match &case.version {
+    let known = match &case.weighed.version {
         Some((version, _)) if range.holds(version) => {
             format!("{server} runs {version}, which is in the affected range")
         }
@@ -215,7 +208,7 @@ pub(super) fn losses(rules: &Summaries, scene: &Scene, findings: &mut Findings, 
     let mut told = BTreeMap::new();
     for fault in out.diagnoses.iter_mut().filter(|d| d.kind == Kind::Fault) {
         let harmed = |client: IpAddr| fault.affected.contains(&scene.name(client));
-        let own = captured.iter().filter(|((server, client), _)| *server == fault.server && harmed(*client));
+        let own = captured.iter().filter(|((server, client), _)| Some(*server) == fault.server && harmed(*client));
         let ways: Vec<_> = own.take(MOST_LOSSES).collect();
         for (way, polls) in ways {
             let Some(finding) = loss(*way, polls, rules, scene) else { continue };
@@ -229,8 +222,7 @@ const ALARM_S: f64 = 1800.0;
 
 /// When that alarm would go off: in how many seconds on average, if losses come one by one as often as they were measured.
 fn alarm_s(polls: &Polls) -> Option<f64> {
-    let (first, last) = (polls.all.first?.0, polls.all.last?.0);
-    let poll_s = last.since_s(first) / polls.all.n.checked_sub(1).filter(|n| *n > 0)? as f64;
+    let poll_s = polls.interval_s()?;
     let run = (ALARM_S / poll_s).ceil().max(1.0) as u32;
     let polls = polls_until_run(polls.share().value(), run);
     (poll_s > 0.0).then(|| (polls * poll_s).max(ALARM_S))

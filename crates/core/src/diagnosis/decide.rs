@@ -4,7 +4,6 @@
 //! is not. With the causes' probabilities that gives the mutual information between the cause and what the piece would show.
 
 use super::is_open;
-use super::rank::sign;
 use crate::causes::{Cause, Weight};
 use crate::scene::Scene;
 use crate::signs::Case;
@@ -128,10 +127,11 @@ pub(super) fn best(case: &Case, ranked: &[(&Cause, f64)], scene: &Scene) -> Opti
 
 /// The mutual information between the cause and what a piece would show, in bits.
 fn gain(piece: &Piece, case: &Case, ranked: &[(&Cause, f64)], prior: &[f64]) -> f64 {
-    let is_known = |name: &str| if name == "version" { case.version.is_some() } else { sign(case, name).is_some() };
+    let is_known =
+        |name: &str| if name == "version" { case.weighed.version.is_some() } else { case.weighed.sign(name).is_some() };
     let signs: Vec<&str> = piece.signs.iter().copied().filter(|name| !is_known(name)).collect();
     // Where the client was captured, it is known that nothing came back.
-    let is_at_hand = case.locus == "beyond" && matches!(piece.holder, Holder::Client);
+    let is_at_hand = case.weighed.locus == "beyond" && matches!(piece.holder, Holder::Client);
     let is_told = is_open(case) && !is_at_hand && !piece.silences.is_empty();
     let places: Vec<&[&str]> = piece.silences.iter().chain(ANSWERED).copied().filter(|_| is_told).collect();
     // What each outcome makes of the causes: one for each place and each set of signs that hold.

@@ -2,10 +2,12 @@
 
 mod apart;
 mod claim;
+mod clocks;
 mod counted;
 mod decide;
 mod rank;
 mod rewrite;
+mod risk;
 
 use crate::causes::{self, Cause, Kind};
 use crate::rules::path::{Direction, Hop, Locus, Symptom};
@@ -17,7 +19,8 @@ use crate::time::Time;
 use claim::{claim, losses, merge, sufferers};
 pub use decide::Advice;
 use rank::{Verdicts, rank};
-use rewrite::{Rewrite, Rewrites, risks};
+use rewrite::{Rewrite, Rewrites};
+use risk::risks;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -72,6 +75,8 @@ pub struct Diagnosis {
     pub advice: Vec<Advice>,
     /// Places where requests come to grief more than by chance, claimed or not.
     pub symptoms: usize,
+    /// Hosts whose own statistics tell of their clock or of its sources.
+    pub clocks: usize,
     /// Requests seen, and those answered well, of those whose fate is known.
     pub answered: Share,
     /// Requests whose fate the recording does not show: it ended too soon after them.
@@ -96,8 +101,8 @@ pub struct Claim {
     pub cause: String,
     /// Fault, risk or note.
     pub kind: Kind,
-    /// Whose requests are concerned.
-    pub server: IpAddr,
+    /// Whose requests are concerned; none where a clock is wrong and not its answers.
+    pub server: Option<IpAddr>,
     /// How probable it is.
     pub probability: f64,
     /// What is wrong, in one sentence.
@@ -137,13 +142,17 @@ pub enum Place {
     Segment(String, String, Option<Direction>),
     /// A client, by name.
     Client(String),
+    /// A source of time, by name, and its address where known: the fault is in it or on the way to it.
+    Source(String, Option<IpAddr>),
 }
 
 impl Place {
     /// What titles call it.
     fn words(&self) -> String {
         match self {
-            Place::Server(host, _) | Place::Device(host, _) | Place::Client(host) => host.clone(),
+            Place::Server(host, _) | Place::Device(host, _) | Place::Client(host) | Place::Source(host, _) => {
+                host.clone()
+            }
             Place::Segment(from, to, _) => format!("something between {from} and {to}"),
         }
     }
@@ -178,39 +187,40 @@ pub fn diagnose(rules: &Summaries, scene: &mut Scene) -> Diagnosis {
     // What was lost while nothing further on was recording is put down to what is known to happen further on.
     let (open, placed): (Vec<_>, Vec<_>) = cases.iter().partition(|case| is_open(case));
     for case in placed.into_iter().chain(open) {
-        let known = |d: &&mut Claim| d.server == case.symptom.server && d.probability >= CLAIM;
+        let known = |d: &&mut Claim| d.server == Some(case.symptom.server) && d.probability >= CLAIM;
         if is_open(case)
             && let Some(fault) = out.diagnoses.iter_mut().find(known)
         {
             let cause = causes.iter().find(|c| c.id == fault.cause);
             let sufferers = sufferers(cause, case, rules, scene);
-            if case.locus == "told" && !sufferers.is_empty() {
+            if case.weighed.locus == "told" && !sufferers.is_empty() {
                 // Whoever keeps records of its own and was not captured is behind an address that was.
                 fault.affected.retain(|name| name.parse::<IpAddr>().is_err());
             }
             fault.affected.extend(sufferers);
-            fault.explains.insert(case.found);
+            fault.explains.insert(case.weighed.found);
             continue;
         }
         let near_hops = hops.get(&case.symptom.server).map_or(&[][..], Vec::as_slice);
-        let ranked = rank(&causes, case);
+        let ranked = rank(&causes, &case.weighed);
         if ranked.first().is_none_or(|(_, probability)| *probability < CLAIM) {
             out.advice.extend(decide::best(case, &ranked, scene));
         }
         for (cause, probability) in ranked {
-            verdicts.take(case, cause, probability);
+            verdicts.take(&case.weighed, case.symptom.locus.is_loss(), cause, probability);
             // Where the place is unknown, only what is claimed is worth a word here; the rest is undecided.
             let least = if is_open(case) { CLAIM } else { MENTION };
             if cause.kind == Kind::Fault && probability >= least {
                 merge(&mut out.diagnoses, claim(cause, probability, case, rules, scene, &seen));
             }
         }
-        let elsewhere = |c: &&Cause| !c.explains.is_empty() && !c.explains.iter().any(|l| l == case.locus);
+        let elsewhere = |c: &&Cause| !c.explains.is_empty() && !c.explains.iter().any(|l| l == case.weighed.locus);
         for cause in causes.iter().filter(elsewhere).filter(|c| c.explains_losses()) {
             verdicts.elsewhere(case, cause, near_hops);
         }
     }
-    verdicts.finish(&mut out, &causes);
+    verdicts.finish(&mut out, causes.iter().filter(|cause| !cause.explains_clocks()));
+    clocks::diagnose(rules, scene, &causes, &mut findings, &mut out);
     out.advice.sort_by(|a, b| b.bits.total_cmp(&a.bits));
     let known = cases.iter().map(|case| scene.name(case.symptom.server)).collect();
     counted::refusals(rules, scene, &causes, &known, &mut findings, &mut out);
@@ -230,7 +240,7 @@ pub fn diagnose(rules: &Summaries, scene: &mut Scene) -> Diagnosis {
 
 /// Whether it is not known where the requests of a case were lost.
 fn is_open(case: &Case) -> bool {
-    matches!(case.locus, "beyond" | "told")
+    matches!(case.weighed.locus, "beyond" | "told")
 }
 
 fn is_significant(symptom: &Symptom, rules: &Summaries) -> bool {

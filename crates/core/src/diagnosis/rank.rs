@@ -4,7 +4,7 @@ use super::{CLAIM, Diagnosis, Undecided};
 use crate::causes::{self, Cause, DECISIVE};
 use crate::rules::FindingId;
 use crate::rules::path::Hop;
-use crate::signs::{Case, Sign};
+use crate::signs::{Case, Weighed};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What stays for what nobody has thought of, however much speaks for a cause.
@@ -14,7 +14,7 @@ const DOUBT: f64 = 0.01;
 const LEAST: f64 = 0.01;
 
 /// The causes that can explain a case, with their probabilities: they compete with each other and with the unknown.
-pub(super) fn rank<'a>(causes: &'a [Cause], case: &Case) -> Vec<(&'a Cause, f64)> {
+pub(super) fn rank<'a>(causes: &'a [Cause], case: &Weighed) -> Vec<(&'a Cause, f64)> {
     let able: Vec<_> = causes.iter().filter(|c| c.explains.iter().any(|l| l == case.locus)).collect();
     let odds: Vec<f64> = able.iter().map(|cause| log_odds(cause, case)).collect();
     // The unknown cause has odds of one.
@@ -26,14 +26,14 @@ pub(super) fn rank<'a>(causes: &'a [Cause], case: &Case) -> Vec<(&'a Cause, f64)
     ranked
 }
 
-fn log_odds(cause: &Cause, case: &Case) -> f64 {
+fn log_odds(cause: &Cause, case: &Weighed) -> f64 {
     cause.prior + cause.signs.iter().map(|weight| weigh(cause, weight, case)).sum::<f64>()
 }
 
-pub(super) fn weigh(cause: &Cause, weight: &causes::Weight, case: &Case) -> f64 {
+pub(super) fn weigh(cause: &Cause, weight: &causes::Weight, case: &Weighed) -> f64 {
     let holds = match weight.name.as_str() {
         "version" => case.version.as_ref().map(|(v, _)| cause.versions.iter().any(|range| range.holds(v))),
-        name => sign(case, name).map(|s| s.holds),
+        name => case.sign(name).map(|s| s.holds),
     };
     match holds {
         Some(true) => weight.holds,
@@ -43,15 +43,11 @@ pub(super) fn weigh(cause: &Cause, weight: &causes::Weight, case: &Case) -> f64 
 }
 
 /// The findings that say whether a sign holds.
-pub(super) fn spoken_by(case: &Case, name: &str) -> Vec<FindingId> {
+pub(super) fn spoken_by(case: &Weighed, name: &str) -> Vec<FindingId> {
     match (name, &case.version) {
         ("version", Some((_, id))) => vec![*id],
-        _ => sign(case, name).map_or(vec![case.found], |s| s.by.clone()),
+        _ => case.sign(name).map_or(vec![case.found], |s| s.by.clone()),
     }
-}
-
-pub(super) fn sign<'a>(case: &'a Case, name: &str) -> Option<&'a Sign> {
-    case.signs.iter().find(|s| s.name == name)
 }
 
 /// What becomes of each cause over all cases.
@@ -64,8 +60,8 @@ pub(super) struct Verdicts {
 }
 
 impl Verdicts {
-    pub(super) fn take(&mut self, case: &Case, cause: &Cause, probability: f64) {
-        self.count(case);
+    pub(super) fn take(&mut self, case: &Weighed, counts: bool, cause: &Cause, probability: f64) {
+        self.count(case, counts);
         let best = self.best.entry(cause.id.clone()).or_default();
         *best = best.max(probability);
         let mut by: BTreeSet<FindingId> = BTreeSet::new();
@@ -81,11 +77,11 @@ impl Verdicts {
 
     /// The symptom lies where this cause never does: shown by where the requests were last seen.
     pub(super) fn elsewhere(&mut self, case: &Case, cause: &Cause, hops: &[(Hop, FindingId)]) {
-        self.count(case);
-        if matches!(case.locus, "beyond" | "told") || !case.symptom.locus.is_loss() {
+        self.count(&case.weighed, case.symptom.locus.is_loss());
+        if matches!(case.weighed.locus, "beyond" | "told") || !case.symptom.locus.is_loss() {
             return;
         }
-        let mut by = BTreeSet::from([case.found]);
+        let mut by = BTreeSet::from([case.weighed.found]);
         if cause.explains.iter().any(|l| matches!(l.as_str(), "segment" | "device")) {
             by.extend(hops.iter().filter(|(hop, _)| hop.lost == 0).map(|(_, id)| *id));
         }
@@ -98,17 +94,18 @@ impl Verdicts {
         entry.1.extend(by);
     }
 
-    fn count(&mut self, case: &Case) {
-        if case.symptom.locus.is_loss() && self.seen.insert(case.found) {
+    /// A case counts where a cause that does not explain it can be ruled out by it.
+    fn count(&mut self, case: &Weighed, counts: bool) {
+        if counts && self.seen.insert(case.found) {
             self.cases += 1;
         }
     }
 
     /// Ruled out is what no case leaves possible; undecided what is neither that nor claimed.
-    pub(super) fn finish(self, out: &mut Diagnosis, causes: &[Cause]) {
+    pub(super) fn finish<'a>(self, out: &mut Diagnosis, causes: impl Iterator<Item = &'a Cause>) {
         let claimed = |id: &str| out.diagnoses.iter().any(|d| d.cause == id && d.probability >= CLAIM);
         let (mut ruled_out, mut undecided) = (Vec::new(), Vec::new());
-        for cause in causes.iter().filter(|c| !c.explains.is_empty() && !claimed(&c.id)) {
+        for cause in causes.filter(|c| !c.explains.is_empty() && !claimed(&c.id)) {
             match self.contradicted.get(&cause.id) {
                 Some((times, by)) if self.cases > 0 && *times == self.cases => {
                     ruled_out.push((cause.id.clone(), by.iter().copied().collect()));
@@ -123,7 +120,7 @@ impl Verdicts {
             }
         }
         undecided.sort_by(|a, b| b.probability.total_cmp(&a.probability));
-        out.ruled_out = ruled_out;
-        out.undecided = undecided;
+        out.ruled_out.extend(ruled_out);
+        out.undecided.extend(undecided);
     }
 }

@@ -5,6 +5,7 @@
 //! addresses and ports on the way. Where that number is missing (zero, or cut off by a snap length), addresses and
 //! ports at one point must do, and the exchange is marked weak.
 
+use super::pace::{Pace, Paces};
 use super::{Alignment, Answer, Copied, Exchange, MAX_DISTANCE_S, PointId, Points, Sighting};
 use crate::time::{SECOND, Time};
 use crate::wire::{Packet, Role, ntp};
@@ -72,6 +73,7 @@ pub struct Matcher {
     orphan_ages: VecDeque<(u64, Time)>,
     /// Who has sent a symmetric packet to whom.
     peers: HashSet<(IpAddr, IpAddr), FixedState>,
+    paces: Paces,
     /// What was counted so far.
     pub tally: Tally,
 }
@@ -101,6 +103,7 @@ impl Matcher {
             orphans: HashMap::default(),
             orphan_ages: VecDeque::new(),
             peers: HashSet::default(),
+            paces: Paces::default(),
             tally: Tally::default(),
         }
     }
@@ -174,7 +177,12 @@ impl Matcher {
                     && slot.exchange.length == packet.length
                     && slot.exchange.requests.iter().any(|s| s.destination == seen.destination) == same_destination
                     && (strong || (slot.exchange.requests[0].ip_id == seen.ip_id && seen.ip_id != 0));
+                let sightings = slot.exchange.requests.len();
                 if same && slot.exchange.see_again(seen) {
+                    if slot.exchange.requests.len() > sightings {
+                        self.pace(at);
+                    }
+                    let slot = &self.slots[at as usize];
                     if let [first, .., last] = slot.exchange.requests.as_slice()
                         && last.point == seen.point
                     {
@@ -204,10 +212,25 @@ impl Matcher {
         slot.exchange.weak = !strong || head != NONE;
         self.index.insert(key, number);
         self.young.push_back(number);
+        self.pace(number);
         // A point whose clock is a little ahead can show the reply first.
         if strong && let Some((reply, point)) = self.orphans.remove(&key) {
             let time = self.alignment.common(point, reply.time);
             self.reply(&reply, Sighting { point, ..sighting_of(&reply, time) }, true);
+        }
+    }
+
+    /// Notes of the sighting that a slot's exchange had last what its address had asked before.
+    fn pace(&mut self, number: u32) {
+        let slot = &self.slots[number as usize];
+        let (start, Some(seen)) = (slot.start, slot.exchange.requests.last()) else { return };
+        let way = (seen.point, seen.source.0, seen.destination.0);
+        let is_open = |slot: u32, start: Time| {
+            self.slots.get(slot as usize).is_some_and(|s| s.start == start && s.exchange.replies.is_empty())
+        };
+        let pace = self.paces.ask(way, seen.time, (number, start), is_open);
+        if let Some(seen) = self.slots[number as usize].exchange.requests.last_mut() {
+            seen.pace = pace;
         }
     }
 
@@ -348,7 +371,7 @@ impl Matcher {
     }
 }
 
-fn sighting_of(packet: &Packet, time: Time) -> Sighting {
+pub(super) fn sighting_of(packet: &Packet, time: Time) -> Sighting {
     Sighting {
         point: PointId(0),
         origin: packet.origin,
@@ -360,6 +383,7 @@ fn sighting_of(packet: &Packet, time: Time) -> Sighting {
         dscp: packet.dscp,
         ip_id: packet.ip_id,
         transmit: packet.ntp.transmit(),
+        pace: Pace::default(),
     }
 }
 

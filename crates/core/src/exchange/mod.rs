@@ -5,14 +5,16 @@
 
 pub mod align;
 mod matcher;
+mod pace;
 pub mod survey;
 
 pub use align::Alignment;
 pub use matcher::{HORIZON, Matcher, Tally};
+pub use pace::Pace;
 
 use crate::model::Origin;
 use crate::time::Time;
-use crate::wire::{IcmpError, ntp};
+use crate::wire::{IcmpError, Packet, Role, ntp};
 use smallvec::SmallVec;
 use std::net::IpAddr;
 
@@ -84,6 +86,27 @@ pub struct Sighting {
     pub ip_id: u16,
     /// The packet's own transmit timestamp: a server that answers twice gives each answer another.
     pub transmit: u64,
+    /// For a request: what its source address has asked of this server before, as seen at this point.
+    pub pace: Pace,
+}
+
+/// A broadcast or multicast packet (mode 5): nobody asked for it, so it is in no exchange.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Heard {
+    /// Where and when it was seen.
+    pub seen: Sighting,
+    /// Its header.
+    pub header: ntp::Header,
+}
+
+impl Heard {
+    /// A packet as a point saw it, at `time` on the common scale; `None` where it is no broadcast.
+    #[must_use]
+    pub fn of(packet: &Packet, point: PointId, time: Time) -> Option<Heard> {
+        let broadcast = packet.icmp.is_none() && packet.role() == Role::Broadcast;
+        let seen = || Sighting { point, ..matcher::sighting_of(packet, time) };
+        broadcast.then(|| Heard { seen: seen(), header: packet.ntp })
+    }
 }
 
 /// The same packet once more at a point that has seen it already, unchanged.

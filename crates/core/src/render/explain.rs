@@ -16,7 +16,7 @@ const RULES: &[(&str, &str)] = &[
     ),
     (
         "contrast",
-        "Which attribute of a request separates lost from answered ones: six sets of source ports, and for length, version, mode, poll field, TTL, DSCP, extension fields and MAC the best value or threshold. A set separates when at least 90 % within it are lost and at most 10 % outside it, and chance (Fisher's exact test, Bonferroni-corrected for all sets tried) is at most 1 %.",
+        "Which requests are lost: the usual sets of source ports and short poll fields, and of source port (above 1023 in steps of 4096), length, version, mode, poll field, TTL, DSCP, extension fields, MAC, NTS, transmit timestamp, time since the last request of the client and of its address, unanswered requests, client and network the best value, threshold, range or small set; pairs where none is enough. A set separates when at least 90 % within it are lost and at most 10 % outside it (what up to two other sets explain is set aside), and chance (Fisher's exact test, Bonferroni-corrected for all that was tried) is at most 1 %. A set of clients must explain half of the losses. Where no client asked both ways, the set can't be told from the client; where some did, an exact test within each of them tells.",
     ),
     (
         "nat",
@@ -37,6 +37,19 @@ const RULES: &[(&str, &str)] = &[
     (
         "daemon",
         "What a daemon says of itself: version, configuration, and how its counters grew between two looks, held against what captures show.",
+    ),
+    (
+        "multicast",
+        "Who broadcasts or multicasts to which group, from which addresses. Two addresses are one server where nine of ten packets of the rarer lie in gaps of the other (1.6 of its usual intervals, and 0.6 from both ends), or six of ten within 20 ms of one of the other; where both told the same reference time; or where the host itself says that both are its own.",
+    ),
+    (
+        "sources",
+        "Whom a host follows, held against its configuration: sources that no line names, servers of which there is no sample, lines of the access list that ignore an address that nobody has, that is heard all the same, or whose packets are then missing. Of all lines that hold an address the narrowest decides.",
+    ),
+    ("config", "What a configuration lacks: a client whose daemon keeps no statistics can't be judged afterwards."),
+    (
+        "twin",
+        "The host most like one whose clock is wrong (half of its sources or more are the same; then by name, network and daemon) among those whose clock stays within a quarter of what the other does, 1 % of the samples left aside; and what differs: daemon, system, kernel's clock source, sources, configuration, a delay three times as long.",
     ),
 ];
 

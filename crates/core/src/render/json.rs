@@ -84,6 +84,7 @@ fn place(place: &Place) -> Value {
         Place::Server(host, address) => ("server", Some(host), Some(address), None, None),
         Place::Device(name, ends) => ("device", Some(name), None, ends.as_ref().map(|(a, b)| (a, b)), None),
         Place::Client(host) => ("client", Some(host), None, None, None),
+        Place::Source(name, address) => ("source", Some(name), address.as_ref(), None, None),
         Place::Segment(from, to, direction) => {
             let way = match direction {
                 Some(Direction::ToServer) => "to-server",

@@ -1,7 +1,7 @@
 //! The report for people: 80 columns, no colour needed, the answer first.
 
 use super::{Coverage, wrapped, wrapped_command};
-use crate::causes::Kind;
+use crate::causes::{self, Kind};
 use crate::diagnosis::{Advice, CLAIM, Claim, Diagnosis, Place, Undecided};
 use crate::rules::path::Direction;
 use crate::rules::{Finding, FindingId, Measure};
@@ -14,6 +14,12 @@ const MOST_ADVICE: usize = 3;
 /// A clock this far from the others is worth a line.
 const CLOCK_S: f64 = 0.01;
 
+/// Whether what stays open is why requests get no answer.
+fn refuses(diagnosis: &Diagnosis) -> bool {
+    let open = |id: &str| diagnosis.undecided.iter().any(|undecided| undecided.cause == id);
+    causes::all().iter().any(|cause| cause.explains_losses() && open(&cause.id))
+}
+
 /// The whole report.
 #[must_use]
 pub fn report(diagnosis: &Diagnosis, coverage: Coverage<'_>) -> String {
@@ -23,11 +29,20 @@ pub fn report(diagnosis: &Diagnosis, coverage: Coverage<'_>) -> String {
     if faults.is_empty() {
         let answered = diagnosis.answered;
         let verdict = match (answered.whole, diagnosis.symptoms) {
-            (0, _) if !diagnosis.undecided.is_empty() => {
+            (0, _) if !diagnosis.undecided.is_empty() && refuses(diagnosis) => {
                 "SERVERS REFUSE, and what was given does not tell whom: no requests whose fate is known are in it."
                     .into()
             }
-            (0, _) => "NOTHING TO JUDGE BY: no requests whose fate is known are in what was given.".to_owned(),
+            (0, _) if diagnosis.clocks > 0 && !diagnosis.undecided.is_empty() => format!(
+                "NO FAULT IS CERTAIN in what was given: statistics of {} clocks were looked at.",
+                diagnosis.clocks
+            ),
+            (0, _) if diagnosis.clocks > 0 => {
+                format!("NO FAULT FOUND in what was given: statistics of {} clocks were looked at.", diagnosis.clocks)
+            }
+            (0, _) => "NOTHING TO JUDGE BY: neither requests whose fate is known nor statistics of clocks are in what \
+                       was given."
+                .to_owned(),
             (_, 0) => format!("NO FAULT FOUND in what was given: {} requests were answered well.", answered.words()),
             _ => {
                 format!("REQUESTS FAIL, and what was given does not tell why: {} were answered well.", answered.words())
@@ -276,6 +291,8 @@ fn place(place: &Place) -> String {
         Place::Server(host, address) if *host == address.to_string() => format!("server {address}"),
         Place::Server(host, address) => format!("server {host} ({address})"),
         Place::Client(name) => format!("client {name}"),
+        Place::Source(name, Some(address)) if *name != address.to_string() => format!("source {name} ({address})"),
+        Place::Source(name, _) => format!("source {name}"),
         Place::Device(name, None) => format!("device {name}"),
         Place::Device(name, Some((from, to))) => format!("device {name}, between {from} and {to}"),
         Place::Segment(from, to, direction) => {

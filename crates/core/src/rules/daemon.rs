@@ -10,7 +10,19 @@ use std::collections::BTreeMap;
 const MOST_VALUES: usize = 4096;
 
 /// Variables that some rule asks for; the others are not kept.
-const ASKED: &[&str] = &["version", "srcadr", "dstadr", "clock", "stratum", "refid", "leap", "reach", "io_sendfailed"];
+const ASKED: &[&str] = &[
+    "version",
+    "srcadr",
+    "dstadr",
+    "clock",
+    "stratum",
+    "refid",
+    "leap",
+    "reach",
+    "io_sendfailed",
+    "system",
+    "processor",
+];
 
 /// What the daemons said, by input.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -108,6 +120,13 @@ impl Daemons {
             let (text, origin) = said.variables.get(&(String::new(), "version".into()))?;
             Some((Version::read(text)?, text.clone(), *origin))
         })
+    }
+
+    /// A variable of the daemon that `inputs` belong to, as it answers.
+    #[must_use]
+    pub fn variable<'a>(&'a self, inputs: &'a [InputId], name: &str) -> Option<&'a str> {
+        let key = (String::new(), name.to_owned());
+        self.of(inputs).find_map(|said| Some(said.variables.get(&key)?.0.as_str()))
     }
 
     /// How a counter of the whole daemon grew from the first look to the last.

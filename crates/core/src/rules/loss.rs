@@ -50,7 +50,7 @@ impl Summary for Losses {
                 self.billboards.insert((origin.input, source.into()), (reach, origin));
                 keep_first(&mut self.billboards, MOST_PEERS);
             }
-            Material::Row(_) => {}
+            Material::Row(_) | Material::Heard(_) => {}
         }
     }
 
@@ -79,6 +79,14 @@ impl Polls {
     #[must_use]
     pub fn share(&self) -> Share {
         Share::of(self.lost.n, self.all.n)
+    }
+
+    /// Mean time between two requests, in seconds.
+    #[must_use]
+    pub fn interval_s(&self) -> Option<f64> {
+        let (first, last) = (self.all.first?.0, self.all.last?.0);
+        let intervals = self.all.n.checked_sub(1).filter(|n| *n > 0)?;
+        Some(last.since_s(first) / intervals as f64)
     }
 
     /// Longest time without a good answer, in seconds: between two, or from the first request, or to the last.

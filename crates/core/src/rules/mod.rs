@@ -5,6 +5,7 @@ pub mod contrast;
 pub mod copies;
 pub mod daemon;
 pub mod exchange;
+pub mod happenings;
 pub mod identity;
 pub mod loss;
 pub mod nat;
@@ -12,19 +13,23 @@ pub mod pace;
 pub mod path;
 pub mod polling;
 mod sampled;
+pub mod senders;
+pub mod series;
 
 pub use sampled::{MOST_ROWS, Sampled};
 
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Heard};
 use crate::model::{Origin, Row};
 use crate::stats::Share;
 use std::collections::BTreeMap;
 
-/// What a rule can fold: a row as read, or an exchange that was joined from packets.
+/// What a rule can fold: a row as read, an exchange that was joined from packets, or a packet that is in none.
 #[derive(Clone, Copy, Debug)]
 pub enum Material<'a> {
     /// One request with all that belongs to it.
     Exchange(&'a Exchange),
+    /// A broadcast of a capture.
+    Heard(&'a Heard),
     /// A row of text evidence.
     Row(&'a Row<'a>),
 }
@@ -72,6 +77,12 @@ pub struct Summaries {
     pub pace: pace::Paces,
     /// What hosts are called.
     pub identity: identity::Names,
+    /// Who broadcasts.
+    pub senders: senders::Senders,
+    /// How clocks and sources went, sample by sample.
+    pub series: series::Series,
+    /// What logs say happened.
+    pub happenings: happenings::Happenings,
 }
 
 impl Summary for Summaries {
@@ -87,6 +98,9 @@ impl Summary for Summaries {
         self.copies.fold(material);
         self.pace.fold(material);
         self.identity.fold(material);
+        self.senders.fold(material);
+        self.series.fold(material);
+        self.happenings.fold(material);
     }
 
     fn merge(&mut self, later: Self) {
@@ -101,6 +115,9 @@ impl Summary for Summaries {
         self.copies.merge(later.copies);
         self.pace.merge(later.pace);
         self.identity.merge(later.identity);
+        self.senders.merge(later.senders);
+        self.series.merge(later.series);
+        self.happenings.merge(later.happenings);
     }
 }
 

@@ -105,7 +105,7 @@ impl Summary for Mappings {
                 },
                 _ => {}
             },
-            Material::Row(_) => {}
+            Material::Row(_) | Material::Heard(_) => {}
         }
         self.bound();
     }

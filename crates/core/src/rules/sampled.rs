@@ -4,33 +4,33 @@ use foldhash::fast::FixedState;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash};
 
-/// Rows that a table keeps at the most.
+/// Rows that a table keeps at the most, unless it says another number.
 pub const MOST_ROWS: usize = 1 << 14;
 
-/// Values by key; beyond [`MOST_ROWS`] keys, an even sample of the keys with their exact values.
+/// Values by key; beyond `MOST` keys, an even sample of the keys with their exact values.
 ///
 /// A key stays while its hash begins with `level` zero bits, and the level rises when the table is full (Gibbons'
 /// distinct sampling). Which keys stay depends on the set of keys alone, not on their order, so folding and merging
 /// give the same table.
 #[derive(Clone, Debug)]
-pub struct Sampled<K, V> {
+pub struct Sampled<K, V, const MOST: usize = MOST_ROWS> {
     rows: HashMap<K, V, FixedState>,
     level: u32,
 }
 
-impl<K, V> Default for Sampled<K, V> {
+impl<K, V, const MOST: usize> Default for Sampled<K, V, MOST> {
     fn default() -> Self {
         Sampled { rows: HashMap::default(), level: 0 }
     }
 }
 
-impl<K: Hash + Eq + Ord + Clone, V: Default> Sampled<K, V> {
+impl<K: Hash + Eq + Ord + Clone, V: Default, const MOST: usize> Sampled<K, V, MOST> {
     /// The value of `key` to be changed; `None` where the key is not in the sample.
     pub fn entry(&mut self, key: K) -> Option<&mut V> {
         if !self.keeps(&key) {
             return None;
         }
-        if self.rows.len() >= MOST_ROWS && !self.rows.contains_key(&key) {
+        if self.rows.len() >= MOST && !self.rows.contains_key(&key) {
             self.rows.insert(key.clone(), V::default());
             self.shrink();
             return self.rows.get_mut(&key);
@@ -55,6 +55,11 @@ impl<K: Hash + Eq + Ord + Clone, V: Default> Sampled<K, V> {
         self.rows.get(key)
     }
 
+    /// All rows, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.rows.iter()
+    }
+
     /// All rows, in the order of their keys.
     pub fn sorted(&self) -> Vec<(&K, &V)> {
         let mut rows: Vec<_> = self.rows.iter().collect();
@@ -73,7 +78,7 @@ impl<K: Hash + Eq + Ord + Clone, V: Default> Sampled<K, V> {
     }
 
     fn shrink(&mut self) {
-        while self.rows.len() > MOST_ROWS {
+        while self.rows.len() > MOST {
             self.level += 1;
             let level = self.level;
             self.rows.retain(|key, _| kept(key, level));

@@ -277,6 +277,12 @@ impl Scene {
         self.addresses.get(&address).map_or_else(|| address.to_string(), |claim| claim.host.clone())
     }
 
+    /// The host that has an address, where one is known.
+    #[must_use]
+    pub fn owner(&self, address: IpAddr) -> Option<&str> {
+        self.addresses.get(&address).map(|claim| claim.host.as_str())
+    }
+
     /// `c3 (10.1.0.13)`, or the address alone.
     #[must_use]
     pub fn full_name(&self, address: IpAddr) -> String {
@@ -291,6 +297,12 @@ impl Scene {
     pub fn claims(&self) -> impl Iterator<Item = (IpAddr, &Claim)> {
         let real = self.addresses.iter().filter(|(address, _)| !is_stand_in(**address));
         real.map(|(address, claim)| (*address, claim))
+    }
+
+    /// All hosts that inputs belong to.
+    #[must_use]
+    pub fn hosts(&self) -> BTreeSet<&str> {
+        self.inputs.iter().filter_map(|input| input.host.as_deref()).collect()
     }
 
     /// The inputs that belong to a host.

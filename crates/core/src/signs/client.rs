@@ -1,6 +1,6 @@
 //! Signs of a client that does not ask.
 
-use super::{Case, Examiner, Sign};
+use super::{Case, Examiner};
 use crate::exchange::Fate;
 use crate::rules::exchange::Count;
 use crate::rules::path::{Locus, Symptom};
@@ -66,7 +66,8 @@ impl Examiner<'_> {
             ("kiss-rate", kissed),
         ];
         let signs = signs.into_iter().chain(watched);
-        let signs = signs.map(|(name, holds)| Sign { name, holds, by: vec![found] });
-        Some(Case { signs: signs.collect(), ..Case::new(symptom, found) })
+        let mut case = Case::new(symptom, found);
+        signs.for_each(|(name, holds)| case.weighed.hold(name, holds, found));
+        Some(case)
     }
 }

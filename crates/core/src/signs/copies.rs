@@ -1,6 +1,6 @@
 //! Signs of packets that come twice.
 
-use super::{Case, Examiner, Sign};
+use super::{Case, Examiner};
 use crate::exchange::PointId;
 use crate::rules::FindingId;
 use crate::rules::path::{Direction, Locus, Symptom};
@@ -44,7 +44,8 @@ impl Examiner<'_> {
     }
 
     pub(super) fn copied(&mut self, symptom: Symptom, found: FindingId) -> Case {
-        let signs = vec![Sign { name: "copied-between", holds: true, by: vec![found] }];
-        Case { signs, ..Case::new(symptom, found) }
+        let mut case = Case::new(symptom, found);
+        case.weighed.hold("copied-between", true, found);
+        case
     }
 }

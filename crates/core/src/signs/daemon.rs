@@ -23,7 +23,7 @@ impl Examiner<'_> {
                 evidence: Evidence::at(origin),
                 recipe: Some("ntpq -c 'rv 0 version'".into()),
             });
-            case.version = Some((version, id));
+            case.weighed.version = Some((version, id));
         }
         for directive in self.rules.daemon.directives(&inputs) {
             let words: Vec<&str> = directive.rest.split_whitespace().collect();
@@ -42,7 +42,7 @@ impl Examiner<'_> {
                 evidence: Evidence::at(directive.origin),
                 recipe: None,
             });
-            case.hold(sign, true, id);
+            case.weighed.hold(sign, true, id);
         }
         self.presence(case, &inputs);
         let Some((span, lost, answered)) = self.traffic(case) else { return };
@@ -84,7 +84,7 @@ impl Examiner<'_> {
             });
             let agrees = growth.by as f64 >= expect * (1.0 - COUNTER_SLACK) - 2.0 && growth.by > 0;
             if agrees || (growth.by as f64) < expect * COUNTER_SLACK {
-                case.hold(sign, agrees, id);
+                case.weighed.hold(sign, agrees, id);
             }
         }
         self.remembered(case, &inputs);
@@ -106,8 +106,8 @@ impl Examiner<'_> {
             });
             // Queries that left no trace count too, so a daemon that got the requests can only have counted more.
             let missed = (growth.by.saturating_sub(queries) as f64) < good + (all - good) * 0.5;
-            if all - good >= 4.0 && case.locus == "server" {
-                case.hold("daemon-missed-them", missed, id);
+            if all - good >= 4.0 && case.weighed.locus == "server" {
+                case.weighed.hold("daemon-missed-them", missed, id);
             }
         }
     }
@@ -116,7 +116,7 @@ impl Examiner<'_> {
     /// proves nothing, for some are thrown away before (ntp bug 2174).
     fn remembered(&mut self, case: &mut Case, inputs: &[InputId]) {
         let lost: Vec<(IpAddr, u64)> = case.symptom.lost.iter().map(|(client, lost)| (*client, lost.n)).collect();
-        if case.locus != "server" || self.rules.nat.seen().any(|(m, _)| m.server == case.symptom.server) {
+        if case.weighed.locus != "server" || self.rules.nat.seen().any(|(m, _)| m.server == case.symptom.server) {
             return;
         }
         for (client, lost) in lost {
@@ -136,7 +136,7 @@ impl Examiner<'_> {
                     evidence: Evidence::at(origin),
                     recipe: Some("ntpq -n -c mrulist (chronyc clients)".into()),
                 });
-                case.hold("daemon-missed-them", false, id);
+                case.weighed.hold("daemon-missed-them", false, id);
             }
         }
     }
@@ -159,7 +159,7 @@ impl Examiner<'_> {
                 evidence: Evidence::at(origin),
                 recipe: None,
             });
-            case.hold("daemon-is-there", true, id);
+            case.weighed.hold("daemon-is-there", true, id);
         }
         let mut lines = self.rules.daemon.directives(inputs).filter(|d| d.daemon == Daemon::Chrony).peekable();
         let Some(origin) = lines.peek().map(|d| d.origin) else { return };
@@ -172,7 +172,7 @@ impl Examiner<'_> {
                 evidence: Evidence::at(origin),
                 recipe: Some("grep -r allow /etc/chrony*".into()),
             });
-            case.hold("ignore-configured", true, id);
+            case.weighed.hold("ignore-configured", true, id);
         }
     }
 
@@ -192,7 +192,7 @@ impl Examiner<'_> {
             to = to.max(count.last.map(|(t, _)| t));
         }
         // Where it is known which of them arrived, only those can have been counted.
-        let arrived = if case.locus == "server" { case.symptom.total().n } else { lost };
+        let arrived = if case.weighed.locus == "server" { case.symptom.total().n } else { lost };
         Some((to?.since_s(from?), arrived as f64, answered as f64))
     }
 
@@ -202,7 +202,9 @@ impl Examiner<'_> {
         match ends(case.symptom.locus) {
             Some((from, _)) => hosts.extend(self.scene.host_of_point(from).map(str::to_owned)),
             // Where the place is not known, it may be any router.
-            None if matches!(case.locus, "told" | "beyond") => hosts.extend(self.scene.routers().map(str::to_owned)),
+            None if matches!(case.weighed.locus, "told" | "beyond") => {
+                hosts.extend(self.scene.routers().map(str::to_owned));
+            }
             None => {}
         }
         for host in hosts {
@@ -218,7 +220,7 @@ impl Examiner<'_> {
                 evidence: Evidence::at(*origin),
                 recipe: Some("nft list ruleset".into()),
             });
-            case.hold("port-rule", true, id);
+            case.weighed.hold("port-rule", true, id);
             case.filter.get_or_insert(host);
         }
     }

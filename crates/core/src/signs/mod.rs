@@ -4,6 +4,7 @@
 //! Every sign that holds or fails names the findings that say so.
 
 mod client;
+pub(crate) mod contrast;
 mod copies;
 mod daemon;
 mod nat;
@@ -14,7 +15,7 @@ pub mod told;
 
 use crate::exchange::{Fate, PointId};
 use crate::model::InputId;
-use crate::rules::contrast::{Contrast, Contrasts};
+use crate::rules::contrast::Contrasts;
 use crate::rules::loss::Polls;
 use crate::rules::path::{Direction, Locus, Routes, Symptom};
 use crate::rules::{Evidence, Finding, FindingId, Findings, Measure, Summaries};
@@ -41,6 +42,9 @@ pub const LOCI: &[&str] = &[
     "doubled",
 ];
 
+/// The places of what is wrong with clocks though answers come; a cause explains these or those, not both.
+pub const CLOCK_LOCI: &[&str] = &["clock", "source", "sources", "heard", "configured"];
+
 /// The signs that causes may name, and what each means.
 pub const SIGNS: &[(&str, &str)] = &[
     ("lost-between-hosts", "packets are seen at one point and not at the next, on another host, which was recording"),
@@ -52,6 +56,13 @@ pub const SIGNS: &[(&str, &str)] = &[
     ("port-reserved", "requests from ports below 1024 other than 123 are lost, all others answered"),
     ("a-port-separates", "some set of source ports separates lost from answered requests"),
     ("a-length-separates", "the length, the MAC or extension fields separate lost from answered requests"),
+    ("poll-below-4", "requests whose poll field is below 4 are lost, all others answered"),
+    ("a-mode-separates", "the mode separates lost from answered requests"),
+    ("a-version-separates", "the version of NTP separates lost from answered requests"),
+    ("a-dscp-separates", "the traffic class separates lost from answered requests"),
+    ("a-ttl-separates", "the hop limit separates lost from answered requests"),
+    ("a-rate-separates", "requests that come soon after another of the same address are lost, the others answered"),
+    ("a-client-separates", "the client or its network separates lost from answered requests"),
     ("version", "the server's version is in a range that is known to do this"),
     ("bad-format-grew", "the server counts as many discards for bad length or format as requests were lost"),
     ("limited-grew", "the server counts discards by a rate limit"),
@@ -114,6 +125,13 @@ pub const SIGNS: &[(&str, &str)] = &[
     ("others-went-on", "other clients asked meanwhile"),
     ("watched-at-client", "the client's own interface was recorded: requests that it sends would have been seen"),
     ("retreat", "its last polls before had gone unanswered"),
+    ("one-server-many-addresses", "one server broadcasts or multicasts to one group from several addresses"),
+    ("speaks-in-turn", "its addresses take turns: one is silent while the other speaks"),
+    ("group-route", "the server has a route to multicast groups, by which it chooses the address that it sends from"),
+    ("ignored-by-clients", "clients ignore one of its addresses, and miss what it sends from there"),
+    ("ignores-nobody", "an access list ignores an address that nobody has, much like one that is heard all the same"),
+    ("ignored-is-heard", "an access list ignores an address whose samples are taken all the same"),
+    ("statistics-not-configured", "the daemon's configuration enables no statistics, and there are none"),
     ("copied-between", "packets are seen once at one point and twice, unchanged, from the next on"),
 ];
 
@@ -131,21 +149,51 @@ pub struct Sign {
     pub by: Vec<FindingId>,
 }
 
-/// Everything that is known of one symptom.
+/// What causes weigh.
 #[derive(Clone, Debug)]
-pub struct Case {
-    /// The symptom.
-    pub symptom: Symptom,
-    /// Its place, as causes name it.
+pub struct Weighed {
+    /// The place of the symptom, as causes name it.
     pub locus: &'static str,
-    /// What separates lost from answered where its requests were last seen.
-    pub contrasts: Contrasts,
     /// What could be seen.
     pub signs: Vec<Sign>,
     /// The finding of the symptom itself.
     pub found: FindingId,
-    /// The server's version, where known.
+    /// The daemon's version, where known.
     pub version: Option<(Version, FindingId)>,
+}
+
+impl Weighed {
+    /// A symptom of which nothing is known yet but its finding.
+    #[must_use]
+    pub fn new(locus: &'static str, found: FindingId) -> Weighed {
+        Weighed { locus, signs: Vec::new(), found, version: None }
+    }
+
+    /// Takes down that a sign holds or fails; what was said first stands.
+    pub fn hold(&mut self, name: &'static str, holds: bool, by: FindingId) {
+        match self.signs.iter_mut().find(|s| s.name == name) {
+            Some(sign) if sign.holds == holds => sign.by.push(by),
+            Some(_) => {}
+            None => self.signs.push(Sign { name, holds, by: vec![by] }),
+        }
+    }
+
+    /// What is known of a sign.
+    #[must_use]
+    pub fn sign(&self, name: &str) -> Option<&Sign> {
+        self.signs.iter().find(|s| s.name == name)
+    }
+}
+
+/// Everything that is known of one symptom of requests.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// The symptom.
+    pub symptom: Symptom,
+    /// What causes weigh.
+    pub weighed: Weighed,
+    /// What separates lost from answered where its requests were last seen.
+    pub contrasts: Contrasts,
     /// A source port that fails, where ports separate.
     pub bad_port: Option<u16>,
     /// The host whose packet filter has a rule that may do this.
@@ -168,32 +216,34 @@ impl Examiner<'_> {
             return Some(self.copied(symptom, found));
         }
         let at = last_point(symptom.locus);
-        let contrasts = at.map(|at| self.rules.contrast.contrasts(symptom.server, at)).unwrap_or_default();
+        let contrasts = contrast::contrasts(self, symptom.server, symptom.locus);
         let mut case = Case { contrasts, ..Case::new(symptom, found) };
         match case.symptom.locus {
             Locus::Segment(from, to, _) => {
-                case.hold("lost-between-hosts", true, found);
+                case.weighed.hold("lost-between-hosts", true, found);
                 self.between(&mut case, from, to);
             }
-            Locus::Device(..) => case.hold("lost-in-device", true, found),
+            Locus::Device(..) => case.weighed.hold("lost-in-device", true, found),
             Locus::Late(_) => {
-                case.hold("answers-late", true, found);
+                case.weighed.hold("answers-late", true, found);
                 let most = self.rules.exchange.most_late_at_once(case.symptom.server);
-                case.hold("late-in-bursts", most >= 3 && most * 3 >= case.symptom.total().n, found);
+                case.weighed.hold("late-in-bursts", most >= 3 && most * 3 >= case.symptom.total().n, found);
             }
-            Locus::Answered(Fate::Elsewhere(_)) => case.hold("answers-elsewhere", true, found),
+            Locus::Answered(Fate::Elsewhere(_)) => case.weighed.hold("answers-elsewhere", true, found),
             Locus::Answered(Fate::Error(IcmpError::PortUnreachable, from)) if from == case.symptom.server => {
-                case.hold("port-unreachable", true, found);
+                case.weighed.hold("port-unreachable", true, found);
             }
-            Locus::Answered(Fate::Error(IcmpError::Prohibited, _)) => case.hold("prohibited", true, found),
-            Locus::Answered(Fate::Error(IcmpError::HostUnreachable, _)) => case.hold("host-unreachable", true, found),
+            Locus::Answered(Fate::Error(IcmpError::Prohibited, _)) => case.weighed.hold("prohibited", true, found),
+            Locus::Answered(Fate::Error(IcmpError::HostUnreachable, _)) => {
+                case.weighed.hold("host-unreachable", true, found);
+            }
             Locus::Answered(Fate::Unsynchronised) => {
                 let good =
                     self.rules.exchange.iter().any(|(s, fate, _)| s == case.symptom.server && fate == Fate::Answered);
-                case.hold("never-synchronised", !good, found);
+                case.weighed.hold("never-synchronised", !good, found);
                 self.synchronisation(&mut case);
             }
-            Locus::Answered(Fate::Misdirected(_)) => case.hold("answers-misdirected", true, found),
+            Locus::Answered(Fate::Misdirected(_)) => case.weighed.hold("answers-misdirected", true, found),
             _ => {}
         }
         self.answers(&mut case);
@@ -202,7 +252,7 @@ impl Examiner<'_> {
             self.contrast(&mut case, at);
         }
         // What captures show of the ports, the table would only show once more.
-        if matches!(case.locus, "told" | "beyond") && case.contrasts.ports.len() < 2 {
+        if matches!(case.weighed.locus, "told" | "beyond") && case.contrasts.ports.len() < 2 {
             self.tracked(&mut case);
         }
         self.daemon(&mut case);
@@ -215,7 +265,7 @@ impl Examiner<'_> {
     /// Whether a router lies between the ends of a segment, and whether it is some clients that lose all.
     fn between(&mut self, case: &mut Case, from: PointId, to: PointId) {
         if let Some(pair) = self.rules.path.pair_of(case.symptom.server, from, to) {
-            case.hold("router-between", pair.ttl != (0, 0), case.found);
+            case.weighed.hold("router-between", pair.ttl != (0, 0), case.weighed.found);
         }
         let symptom = &case.symptom;
         let all_of = |client: &IpAddr, lost: u64| symptom.reached.get(client).is_none_or(|reached| *reached <= lost);
@@ -223,7 +273,7 @@ impl Examiner<'_> {
         let mut losers = symptom.lost.iter().filter(|(_, lost)| lost.n >= FEWEST_OF_ALL).peekable();
         if losers.peek().is_some() {
             let all = losers.all(|(client, lost)| all_of(client, lost.n));
-            case.hold("all-or-nothing", all && others_pass, case.found);
+            case.weighed.hold("all-or-nothing", all && others_pass, case.weighed.found);
         }
     }
 
@@ -257,7 +307,7 @@ impl Examiner<'_> {
                         evidence: Evidence::at(origin),
                         recipe: Some("tshark -r CAPTURE -Y 'ntp.flags.mode == 4 && ntp.stratum == 0'".into()),
                     });
-                    case.hold(name, true, id);
+                    case.weighed.hold(name, true, id);
                     answered += count.n;
                 }
                 Fate::Elsewhere(_) | Fate::Misdirected(_) => answered += count.n,
@@ -268,7 +318,7 @@ impl Examiner<'_> {
         if let Locus::Answered(Fate::Kiss(code)) = case.symptom.locus
             && !case.symptom.told.is_empty()
         {
-            case.hold(if &code == b"RATE" { "kiss-rate" } else { "kiss-deny" }, true, case.found);
+            case.weighed.hold(if &code == b"RATE" { "kiss-rate" } else { "kiss-deny" }, true, case.weighed.found);
         }
         for polled in case.symptom.told.values() {
             all += polled.lost.whole;
@@ -282,7 +332,7 @@ impl Examiner<'_> {
             // A server that has died answers nobody from then on.
             let since = case.symptom.total();
             let died = since.n >= 5 && since.first.is_some_and(|(time, _)| Some(time) > last);
-            case.hold("nobody-answered", answered == 0 || died, case.found);
+            case.weighed.hold("nobody-answered", answered == 0 || died, case.weighed.found);
         }
     }
 
@@ -303,105 +353,11 @@ impl Examiner<'_> {
             (together, spread) = (together + u32::from(within), spread + u32::from(!within));
         }
         if together + spread > 0 {
-            case.hold("all-at-once", together > 0 && spread == 0, case.found);
+            case.weighed.hold("all-at-once", together > 0 && spread == 0, case.weighed.found);
         }
     }
 
-    /// Which attribute separates lost from answered, at the point where the lost were last seen.
-    fn contrast(&mut self, case: &mut Case, at: PointId) {
-        let contrasts = &case.contrasts;
-        let (lost, answered) = contrasts.clients.values().fold((0, 0), |(l, a), c| (l + c.lost, a + c.answered));
-        let Some((_, example)) = case.symptom.total().first.filter(|_| lost > 0 && answered > 0) else { return };
-        // Where most of what came past here was lost further on, what separates it says nothing of this place.
-        let here = case.symptom.total().n;
-        if ends(case.symptom.locus).is_some() && (here as f64) < lost as f64 * OWN {
-            return;
-        }
-        let best = contrasts.separating().next();
-        let tried = contrasts.tried.len();
-        let mut measures = vec![("tried", Measure::Number(tried as f64))];
-        let statement = match best {
-            Some(best) => {
-                let (inside, outside) = best.shares();
-                measures.push(("set", Measure::Word(best.set.clone())));
-                measures.push(("inside", Measure::Share(inside)));
-                measures.push(("outside", Measure::Share(outside)));
-                measures.push(("chance", Measure::Number(best.chance)));
-                format!(
-                    "{} separates lost from answered: {} lost with it, {} without{}; {tried} sets were tried, chance {}{}",
-                    best.set,
-                    inside.words(),
-                    outside.words(),
-                    also(contrasts),
-                    chance_words(best.chance),
-                    confounded(contrasts)
-                )
-            }
-            None => format!("no attribute of the requests separates lost from answered; {tried} sets were tried"),
-        };
-        let server = self.scene.full_name(case.symptom.server);
-        let filter =
-            best.map(|c| format!("tshark -r {} -Y 'ntp.flags.mode == 3 && {}'", self.capture_of(at), c.filter));
-        let id = self.findings.add(Finding {
-            rule: "contrast",
-            subject: format!("requests to {server} at {}", self.scene.point_name(at)),
-            statement,
-            measures,
-            evidence: Evidence::at(example),
-            recipe: filter,
-        });
-        let separating: Vec<&'static str> = contrasts.separating().map(|c| c.name).collect();
-        let (ports, others): (Vec<_>, Vec<_>) = separating.into_iter().partition(|name| name.starts_with("port-"));
-        let mut holds = Vec::new();
-        for name in ["port-below-123", "port-reserved"] {
-            // Where a set is neither clearly lost nor clearly answered, it says nothing.
-            let Some(Contrast { inside, outside, separates, .. }) = contrasts.get(name) else { continue };
-            let contradicted = inside.answered > inside.lost.max(2) || outside.lost > outside.answered.max(2);
-            if *separates || contradicted {
-                holds.push((name, *separates));
-            }
-        }
-        if best.is_some() && contrasts.is_confounded() {
-            holds.push(("confounded", true));
-        }
-        if ports == ["port-below-123"] {
-            holds.push(("only-below-123", true));
-        }
-        if contrasts.ports.len() > 1 {
-            holds.push(("a-port-separates", !ports.is_empty()));
-        }
-        if contrasts.tried.iter().any(|c| LENGTHS.contains(&c.name)) {
-            holds.push(("a-length-separates", others.iter().any(|name| LENGTHS.contains(name))));
-        }
-        // To be replaced by what contrast itself tells of these sets. What all requests have in common, and some were
-        // lost and others answered, separates nothing.
-        let common = lost >= COMMON && answered >= COMMON;
-        for (attribute, sign) in DERIVED {
-            match contrasts.get(attribute) {
-                Some(tried) => holds.push((sign, tried.separates)),
-                None if common => holds.push((sign, false)),
-                None => {}
-            }
-        }
-        if common && contrasts.ports.len() == 1 {
-            holds.push(("a-port-separates", false));
-        }
-        if common && !contrasts.tried.iter().any(|c| LENGTHS.contains(&c.name)) {
-            holds.push(("a-length-separates", false));
-        }
-        if let Some(tried) = contrasts.get("poll-field") {
-            let bound = tried.filter.rsplit(' ').next().and_then(|n| n.parse::<i64>().ok());
-            let short = bound.is_some_and(|n| (0..4).contains(&n)) && !tried.filter.contains(">=");
-            holds.push(("poll-below-4", tried.separates && short));
-        }
-        // Losses further on blur what separates here.
-        let blurred = ends(case.symptom.locus).is_some() && here < lost;
-        holds.retain(|(_, is)| *is || !blurred);
-        case.bad_port = contrasts.worst_port();
-        holds.into_iter().for_each(|(name, is)| case.hold(name, is, id));
-    }
-
-    fn capture_of(&self, at: PointId) -> String {
+    pub(super) fn capture_of(&self, at: PointId) -> String {
         self.scene
             .points()
             .find(|(id, _)| id.after() == at.after())
@@ -414,62 +370,9 @@ impl Examiner<'_> {
 }
 
 impl Case {
-    /// A symptom of which nothing is known yet but its finding.
     fn new(symptom: Symptom, found: FindingId) -> Case {
-        Case {
-            locus: locus_name(symptom.locus),
-            symptom,
-            contrasts: Contrasts::default(),
-            signs: Vec::new(),
-            found,
-            version: None,
-            bad_port: None,
-            filter: None,
-        }
-    }
-
-    fn hold(&mut self, name: &'static str, holds: bool, by: FindingId) {
-        match self.signs.iter_mut().find(|s| s.name == name) {
-            Some(sign) if sign.holds == holds => sign.by.push(by),
-            Some(_) => {}
-            None => self.signs.push(Sign { name, holds, by: vec![by] }),
-        }
-    }
-}
-
-/// Share of what was lost past a point that must have been lost there for its attributes to tell why.
-const OWN: f64 = 0.5;
-
-/// Lost and answered requests, each, from which on an attribute that all share is known not to decide.
-const COMMON: u64 = 4;
-
-/// Attributes whose separating lost from answered is a sign of its own.
-const DERIVED: [(&str, &str); 4] = [
-    ("mode", "a-mode-separates"),
-    ("version", "a-version-separates"),
-    ("dscp", "a-dscp-separates"),
-    ("ttl", "a-ttl-separates"),
-];
-
-/// Attributes that a filter by length acts on.
-const LENGTHS: &[&str] = &["length", "mac", "extensions"];
-
-/// A probability too small to be told is told as a bound.
-fn chance_words(chance: f64) -> String {
-    if chance < 1e-9 { "below 1e-9".into() } else { format!("{chance:.0e}") }
-}
-
-/// The other sets that separate too.
-fn also(contrasts: &Contrasts) -> String {
-    let others: Vec<_> = contrasts.separating().skip(1).map(|c| c.set.as_str()).collect();
-    if others.is_empty() { String::new() } else { format!("; {} would separate them as well", others.join(", ")) }
-}
-
-fn confounded(contrasts: &Contrasts) -> String {
-    if contrasts.is_confounded() {
-        "; each client was served always or never, so these captures alone can't tell the set from the client".into()
-    } else {
-        String::new()
+        let weighed = Weighed::new(locus_name(symptom.locus), found);
+        Case { symptom, weighed, contrasts: Contrasts::default(), bad_port: None, filter: None }
     }
 }
 

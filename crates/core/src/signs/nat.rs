@@ -31,7 +31,7 @@ impl Examiner<'_> {
                 evidence: Evidence::at(origin),
                 recipe: Some("conntrack -S, twice: insert_failed".into()),
             });
-            case.hold("tracking-clashed", clashes > 0 && clashes as f64 >= MOSTLY * lost as f64, id);
+            case.weighed.hold("tracking-clashed", clashes > 0 && clashes as f64 >= MOSTLY * lost as f64, id);
         }
         self.translation(case, &host);
         self.rules_that_drop(case, &host, lost);
@@ -49,7 +49,7 @@ impl Examiner<'_> {
         });
         let Some((rule, origin)) = listed else {
             if here {
-                case.hold("rewrites", true, case.found);
+                case.weighed.hold("rewrites", true, case.weighed.found);
             }
             return;
         };
@@ -70,9 +70,9 @@ impl Examiner<'_> {
             evidence: Evidence::at(origin),
             recipe: Some("nft list ruleset".into()),
         });
-        case.hold("rewrites", true, id);
+        case.weighed.hold("rewrites", true, id);
         if let Some(ports) = ports {
-            case.hold("range-too-small", ports < clients.len() as u64, id);
+            case.weighed.hold("range-too-small", ports < clients.len() as u64, id);
         }
     }
 
@@ -95,9 +95,9 @@ impl Examiner<'_> {
                 recipe: Some("nft list ruleset".into()),
             });
             if let Some(packets) = rule.packets {
-                case.hold(sign, packets as f64 >= MOSTLY * lost as f64, id);
+                case.weighed.hold(sign, packets as f64 >= MOSTLY * lost as f64, id);
             } else if kind != Kind::Other {
-                case.hold(sign, true, id);
+                case.weighed.hold(sign, true, id);
             }
         }
     }

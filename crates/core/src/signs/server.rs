@@ -21,7 +21,7 @@ impl Examiner<'_> {
     /// Whether the daemon took the lost requests for answered, and whether it was slow meanwhile.
     pub(super) fn service(&mut self, case: &mut Case) {
         let inputs = self.inputs_of(case.symptom.server);
-        if case.locus == "server" {
+        if case.weighed.locus == "server" {
             self.answers_unseen(case, &inputs);
             let own = self
                 .rules
@@ -29,9 +29,9 @@ impl Examiner<'_> {
                 .captured()
                 .filter(|((s, c), _)| *s == case.symptom.server && case.symptom.lost.contains_key(c));
             let answered = own.filter(|(_, polls)| polls.answered.is_some()).count();
-            case.hold("never-answered", answered == 0, case.found);
+            case.weighed.hold("never-answered", answered == 0, case.weighed.found);
         }
-        if matches!(case.locus, "server" | "late" | "beyond") {
+        if matches!(case.weighed.locus, "server" | "late" | "beyond") {
             self.slowness(case);
         }
     }
@@ -78,11 +78,12 @@ impl Examiner<'_> {
                 recipe: Some("ntpq -c iostats (chronyc serverstats), twice".into()),
             });
             // What never came to the daemon was not answered by it.
-            let missed = case.signs.iter().find(|sign| sign.name == "daemon-missed-them").map(|sign| sign.holds);
+            let missed =
+                case.weighed.signs.iter().find(|sign| sign.name == "daemon-missed-them").map(|sign| sign.holds);
             let reached =
                 reached && missed.is_none_or(|missed| !missed) && (missed.is_some() || received.over_s.is_none());
             if reached && expected >= FEWEST as f64 {
-                case.hold("daemon-answered-them", (unanswered as f64) < expected * MOSTLY, id);
+                case.weighed.hold("daemon-answered-them", (unanswered as f64) < expected * MOSTLY, id);
             }
         }
         let Some((failed, origin)) = self.rules.daemon.sends_failed(inputs) else { return };
@@ -95,7 +96,7 @@ impl Examiner<'_> {
             recipe: Some("ntpq -c iostats: \"packet send failures\"".into()),
         });
         if failed > 0 {
-            case.hold("send-failed", failed as f64 >= MOSTLY * lost as f64, id);
+            case.weighed.hold("send-failed", failed as f64 >= MOSTLY * lost as f64, id);
         }
     }
 
@@ -121,14 +122,14 @@ impl Examiner<'_> {
         });
         let at_server = slow_at.iter().any(|point| self.scene.is_at_server(point, server));
         if slow >= 3 {
-            case.hold("slow-at-server", at_server, id);
+            case.weighed.hold("slow-at-server", at_server, id);
         }
         if all >= 3 && slow >= 3 {
             // Where all was slow all the time, nothing can be told.
             let apart = fast.1 > 0 && fisher(lost, fast) < CHANCE;
-            case.hold("lost-while-slow", apart && near.value() > 0.8, id);
+            case.weighed.hold("lost-while-slow", apart && near.value() > 0.8, id);
         } else if slow == 0 && all >= FEWEST {
-            case.hold("lost-while-slow", false, id);
+            case.weighed.hold("lost-while-slow", false, id);
         }
     }
 
@@ -142,9 +143,13 @@ impl Examiner<'_> {
         let (first_good, last_good) = (good.first.map(|(t, _)| t), good.last.map(|(t, _)| t));
         let (first_bad, last_bad) = (bad.first.map(|(t, _)| t), bad.last.map(|(t, _)| t));
         let later = last_good > last_bad;
-        case.hold("synchronised-later", later, case.found);
+        case.weighed.hold("synchronised-later", later, case.weighed.found);
         if matches!(case.symptom.locus, Locus::Answered(_)) {
-            case.hold("started-unsynchronised", later && first_bad < first_good && last_bad < first_good, case.found);
+            case.weighed.hold(
+                "started-unsynchronised",
+                later && first_bad < first_good && last_bad < first_good,
+                case.weighed.found,
+            );
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Symptoms that no capture shows: what clients' own records say, and what a NAT's table says of their mappings.
 
 use super::{Case, Examiner};
+use crate::clock::is_unasked;
 use crate::exchange::Fate;
 use crate::model::{Flow, InputId, Origin};
 use crate::rules::account::Polled;
@@ -59,7 +60,8 @@ fn accounts(rules: &Summaries, scene: &mut Scene) -> Vec<(IpAddr, IpAddr, Polled
     for (host, inputs) in hosts {
         for source in rules.account.sources(&inputs) {
             let server = source.parse().unwrap_or_else(|_| scene.address_of(source));
-            if is_clock(server) || captured.contains(&(server, host.clone())) {
+            let unasked = is_unasked(&host, server, rules, scene);
+            if unasked || is_clock(server) || captured.contains(&(server, host.clone())) {
                 continue;
             }
             if let Some(polled) = rules.account.polled(&inputs, source) {
@@ -148,8 +150,8 @@ impl Examiner<'_> {
             recipe: Some("conntrack -L -p udp --dport 123".into()),
         });
         case.bad_port = case.bad_port.or(Some(*worst));
-        case.hold("tracked-below-123", below, id);
-        case.hold("tracked-a-port", !separating.is_empty(), id);
+        case.weighed.hold("tracked-below-123", below, id);
+        case.weighed.hold("tracked-a-port", !separating.is_empty(), id);
     }
 
     /// What the source of a flow is called.

@@ -6,9 +6,9 @@ use super::progress::shown;
 use super::{Each, Evidence, Reading};
 use anyhow::Result;
 use ntpscope_core::exchange::survey::Survey;
-use ntpscope_core::exchange::{Alignment, MOST_POINTS, Matcher, PointId};
+use ntpscope_core::exchange::{Alignment, Heard, MOST_POINTS, Matcher, PointId};
 use ntpscope_core::model::{InputId, Reject};
-use ntpscope_core::rules::Summaries;
+use ntpscope_core::rules::{Material, Summaries, Summary};
 use ntpscope_core::scene::{Input, Point, Scene, point_of};
 use ntpscope_core::time::Time;
 use ntpscope_core::wire::{CaptureReader, Item, Packet, Step};
@@ -70,9 +70,13 @@ pub fn read(evidence: &Evidence, mut scene: Scene, each: &mut Each<'_>) -> Resul
         (input.rows, input.rejected, input.rejects) = (0, 0, Vec::new());
     }
     let kept = keep(evidence, &ids);
-    shown("joining captures", size, || merge(evidence, &kept, &ids, &points, &mut matcher, &mut scene, each))?;
+    let mut rules = Summaries::default();
+    let mut heard = |heard: Heard| rules.fold(Material::Heard(&heard));
+    shown("joining captures", size, || {
+        merge(evidence, &kept, &ids, &points, &mut matcher, &mut scene, (each, &mut heard))
+    })?;
     let (tally, alignment) = (matcher.tally, matcher.alignment().clone());
-    Ok(Reading { scene, rules: Summaries::default(), tally, alignment })
+    Ok(Reading { scene, rules, tally, alignment })
 }
 
 /// Captures of one name in several folders are told apart by their hosts, or else by their paths.
@@ -229,7 +233,8 @@ struct Head {
     point: Option<PointId>,
 }
 
-/// Shows all packets to the matcher in the order of the common time scale.
+/// Shows all packets to the matcher in the order of the common time scale; broadcasts, which it only counts, go to the
+/// second of the two that take what comes of them.
 fn merge(
     evidence: &Evidence,
     kept: &Kept,
@@ -237,7 +242,7 @@ fn merge(
     points: &BTreeMap<(usize, u32), PointId>,
     matcher: &mut Matcher,
     scene: &mut Scene,
-    each: &mut Each<'_>,
+    (each, heard): (&mut Each<'_>, &mut dyn FnMut(Heard)),
 ) -> Result<()> {
     std::thread::scope(|scope| {
         let mut heads: Vec<Head> = ids
@@ -259,7 +264,11 @@ fn merge(
             let earliest = heads.iter().enumerate().filter_map(|(i, head)| Some((time(head)?, i))).min();
             let Some(head) = earliest.and_then(|(_, i)| heads.get_mut(i)) else { break };
             if let Some(point) = head.point {
-                matcher.packet(&head.batch[head.at], point, &mut |exchange| {
+                let packet = &head.batch[head.at];
+                if let Some(broadcast) = Heard::of(packet, point, clocks.common(point, packet.time)) {
+                    heard(broadcast);
+                }
+                matcher.packet(packet, point, &mut |exchange| {
                     if failed.is_none() {
                         failed = each(exchange, scene).err();
                     }

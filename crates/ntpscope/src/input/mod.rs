@@ -92,7 +92,10 @@ pub fn read_also<T: Default + Send>(
         let _ = sender.send(batch);
         drop(sender);
         rules.merge(folding.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        Ok(Reading { rules, ..read? })
+        let read = read?;
+        // Broadcasts are few: the joining thread has folded them.
+        rules.merge(read.rules);
+        Ok(Reading { rules, ..read })
     })
 }
 

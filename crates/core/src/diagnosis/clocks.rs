@@ -1,0 +1,69 @@
+//! Clocks that are wrong: causes compete for each case, as they do for lost requests.
+
+use super::claim::{capitalised, merge};
+use super::rank::{Verdicts, rank, spoken_by, weigh};
+use super::{CLAIM, Claim, Diagnosis, MENTION, Place};
+use crate::causes::{Cause, Kind};
+use crate::clock::{Case, Clocks};
+use crate::rules::{Findings, Summaries};
+use crate::scene::Scene;
+use std::collections::BTreeSet;
+
+/// Claims what is wrong with clocks and their sources.
+pub(super) fn diagnose(
+    rules: &Summaries,
+    scene: &Scene,
+    causes: &[Cause],
+    findings: &mut Findings,
+    out: &mut Diagnosis,
+) {
+    let tell = |host: &&str| {
+        let inputs = scene.inputs_of(host);
+        !rules.series.clock(&inputs).is_empty() || !rules.series.sources(&inputs).is_empty()
+    };
+    out.clocks = scene.hosts().iter().filter(|host| tell(host)).count();
+    let mut verdicts = Verdicts::default();
+    for case in (Clocks { rules, scene, findings }).cases() {
+        for (cause, probability) in rank(causes, &case.weighed) {
+            verdicts.take(&case.weighed, true, cause, probability);
+            if probability >= if cause.kind == Kind::Fault { MENTION } else { CLAIM } {
+                merge(&mut out.diagnoses, claim(cause, probability, &case));
+            }
+        }
+    }
+    verdicts.finish(out, causes.iter().filter(|cause| cause.explains_clocks()));
+}
+
+fn claim(cause: &Cause, probability: f64, case: &Case) -> Claim {
+    let address = match &case.place {
+        Place::Source(_, Some(address)) | Place::Server(_, address) => address.to_string(),
+        _ => "ADDRESS".into(),
+    };
+    let affected: Vec<&str> = case.affected.iter().map(String::as_str).collect();
+    let fill = |text: &String| {
+        let pairs = [("{place}", case.place.words()), ("{address}", address.clone()), ("{hosts}", affected.join(", "))];
+        pairs.iter().fold(text.clone(), |text, (key, value)| text.replace(key, value))
+    };
+    let mut explains = BTreeSet::from([case.weighed.found]);
+    for weight in cause.signs.iter().filter(|weight| weigh(cause, weight, &case.weighed) > 0.0) {
+        explains.extend(spoken_by(&case.weighed, &weight.name));
+    }
+    Claim {
+        cause: cause.id.clone(),
+        kind: cause.kind,
+        server: None,
+        probability,
+        title: fill(&capitalised(&cause.title)),
+        place: case.place.clone(),
+        provoked_by: None,
+        affected: case.affected.clone(),
+        since: case.since,
+        from_the_start: case.from_the_start,
+        last: case.last,
+        explains,
+        versions: Vec::new(),
+        remedy: cause.remedy.iter().map(fill).collect(),
+        confirm: cause.confirm.iter().map(fill).collect(),
+        sources: cause.sources.clone(),
+    }
+}
