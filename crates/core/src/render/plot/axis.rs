@@ -61,6 +61,9 @@ const MONTH_STEPS: [i64; 6] = [1, 2, 3, 6, 12, 60];
 
 const DAY_S: f64 = 86_400.0;
 
+/// With so many more asked for, two round numbers are on any axis: five steps of a scale, whose steps are 1, 2 and 5.
+const ENOUGH: usize = 5;
+
 impl Axis {
     /// From `low` to `high`; where that is nothing, a little around it.
     #[must_use]
@@ -99,14 +102,16 @@ impl Axis {
         self.unit.shown(self.low.abs().max(self.high.abs()))
     }
 
-    /// About `most` round numbers on the axis, as they are and as they are written; the unit is not repeated.
+    /// About `most` round numbers on the axis, as they are and as they are written; the unit is not repeated. One alone
+    /// would not tell the scale: then there are more.
     #[must_use]
     pub fn ticks(&self, most: usize) -> Vec<(f64, String)> {
-        match self.unit {
+        let about = |most: usize| match self.unit {
             _ if self.is_log => self.log_ticks(most),
             Unit::Instant => self.time_ticks(most),
             _ => self.value_ticks(most),
-        }
+        };
+        (most..most + ENOUGH).map(about).find(|ticks| ticks.len() > 1).unwrap_or_else(|| about(most))
     }
 
     fn value_ticks(&self, most: usize) -> Vec<(f64, String)> {
@@ -197,6 +202,11 @@ mod tests {
         assert_eq!(written(&Axis::of(day, day + DAY_S, Unit::Instant), 5), ["00:00", "06:00", "12:00", "18:00", "00:00"]);
         let year = written(&Axis::of(day, day + 365.0 * DAY_S, Unit::Instant), 5);
         assert_eq!(year, ["2027-04", "2027-07", "2027-10", "2028-01"]);
+    }
+
+    #[test]
+    fn one_tick_alone_would_not_tell_the_scale() {
+        assert_eq!(written(&Axis::of(-0.13, 0.13, Unit::Seconds), 2), ["-100", "0", "100"]);
     }
 
     #[test]

@@ -17,11 +17,13 @@ mod traces;
 pub use allan::allan;
 pub use axis::{Axis, Unit, instant};
 pub use columns::{Column, columns, gaps, patience_s, visible};
-pub use compose::{Kind, View, picture, statistics};
+pub use compose::{Kind, Material, View, picture, statistics};
 pub use hours::hours;
 pub use panels::{Bounds, daily, histogram, line, stability, wedge};
 pub use statistics::{Statistics, table};
 pub use traces::{Quantity, Trace, Traces};
+
+use std::collections::BTreeSet;
 
 /// A point: `x` (seconds since 1970 where it is a time), and `y`.
 pub type Point = (f64, f64);
@@ -33,7 +35,9 @@ pub struct Picture {
     pub title: String,
     /// From above.
     pub panels: Vec<Panel>,
-    /// What to know about it: what the marks mean, what was found.
+    /// The kinds of marks that its panels have.
+    pub signs: BTreeSet<MarkKind>,
+    /// What to know about it: how to read it, what was found.
     pub notes: Vec<String>,
 }
 

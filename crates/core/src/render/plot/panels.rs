@@ -65,14 +65,15 @@ fn short(value: f64) -> String {
 /// Columns of pixels of the widest drawing.
 const FINEST: usize = 4096;
 
-/// A line over time. Gaps in it are marked.
+/// A line through points in the order of time. Gaps in it are marked.
 #[must_use]
-pub fn line(label: String, points: Vec<Point>, unit: Unit, x: &Axis, mut marks: Vec<Mark>) -> Option<Panel> {
+pub fn line(label: String, points: Vec<Point>, unit: Unit, mut marks: Vec<Mark>) -> Option<Panel> {
     let bounds = Bounds::of(points.iter().map(|(_, y)| *y))?;
+    let x = Axis::of(points.first()?.0, points.last()?.0, Unit::Instant);
     let patience = patience_s(&points);
     marks.extend(gaps(&points, patience).map(|(from, to)| Mark { kind: MarkKind::Gap, from, to }));
-    let shape = Shape::Line { points: visible(points, x, FINEST), patience };
-    Some(Panel { label, note: bounds.words(unit), x: x.clone(), y: bounds.axis(unit), shape, marks })
+    let shape = Shape::Line { points: visible(points, &x, FINEST), patience };
+    Some(Panel { label, note: bounds.words(unit), x, y: bounds.axis(unit), shape, marks })
 }
 
 /// Bars of a histogram are at least and at most so many.

@@ -70,7 +70,9 @@ pub fn draw(picture: &Picture, terminal: Terminal) -> String {
             lines.extend(axis_rows(&panel.x, width));
         }
     }
-    for note in &picture.notes {
+    let signs = picture.signs.iter().rev().map(|kind| format!("{} {}", kind.sign().0, kind.sign().1));
+    let signs = signs.collect::<Vec<_>>().join(", ");
+    for note in [&signs].into_iter().chain(&picture.notes).filter(|note| !note.is_empty()) {
         lines.extend(crate::render::wrapped(note, "", "  ").iter().map(|line| text(line, Ink::Text)));
     }
     lines.iter().map(|cells| written(cells, terminal.colour)).collect()

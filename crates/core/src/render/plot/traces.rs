@@ -1,7 +1,9 @@
-//! What is drawn, by host and source: the quantities that were asked for, by time.
+//! All rows of each host and source, of the quantities that were asked for: what statistics need, where the samples of
+//! [`crate::rules::series`] are only those that a picture needs.
 
-use super::{Mark, MarkKind, Point, Unit};
-use crate::model::{Happening, Row, What};
+use super::{Point, Unit};
+use crate::model::Row;
+use crate::rules::series::Sample;
 use crate::time::Time;
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
@@ -47,6 +49,18 @@ impl Quantity {
         }
     }
 
+    /// The quantity of a sample; `None` where samples do not have it.
+    #[must_use]
+    pub fn of_sample(self) -> Option<fn(&Sample) -> f64> {
+        match self {
+            Quantity::Offset => Some(|sample| sample.offset_s),
+            Quantity::Frequency => Some(|sample| f64::from(sample.frequency_ppm)),
+            Quantity::Jitter => Some(|sample| f64::from(sample.jitter_s)),
+            Quantity::Delay => Some(|sample| f64::from(sample.delay_s)),
+            Quantity::Wander | Quantity::Reach => None,
+        }
+    }
+
     fn of(self, row: &Row<'_>) -> Option<f64> {
         match (self, row) {
             (Quantity::Offset, Row::Clock(row)) => row.offset_s,
@@ -70,9 +84,6 @@ const MOST_ROWS: usize = 1 << 20;
 
 /// Clocks and sources that are told apart.
 const MOST_TRACES: usize = 1 << 12;
-
-/// Steps and starts of one host that are kept.
-const MOST_MARKS: usize = 1 << 12;
 
 /// The rows of one clock or source.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -170,7 +181,7 @@ impl Trace {
     }
 }
 
-/// The rows of each clock and source of each host, and what happened to the host.
+/// The rows of each clock and source of each host.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Traces {
     wanted: Vec<Quantity>,
@@ -178,7 +189,6 @@ pub struct Traces {
     subjects: Vec<(String, String, Trace)>,
     numbers: BTreeMap<String, BTreeMap<String, usize>>,
     last: usize,
-    marks: BTreeMap<String, Vec<(Time, MarkKind)>>,
 }
 
 impl Traces {
@@ -194,13 +204,7 @@ impl Traces {
         let source = match row {
             Row::Clock(_) => "",
             Row::Peer(peer) => peer.source,
-            Row::Event(event) => {
-                if let What::Message(message) = event.what {
-                    self.mark(host, time, message.kind);
-                }
-                return;
-            }
-            Row::Packet(_) => return,
+            Row::Packet(_) | Row::Event(_) => return,
         };
         let values: SmallVec<[f64; 6]> = self.wanted.iter().map(|q| q.of(row).unwrap_or(f64::NAN)).collect();
         if values.iter().all(|value| value.is_nan()) {
@@ -208,20 +212,6 @@ impl Traces {
         }
         if let Some(trace) = self.trace(host, source) {
             trace.fold(time, values.into_iter());
-        }
-    }
-
-    fn mark(&mut self, host: &str, time: Time, kind: Happening) {
-        let kind = match kind {
-            Happening::Start => MarkKind::Start,
-            Happening::Step => MarkKind::Step,
-            _ => return,
-        };
-        if !self.marks.contains_key(host) {
-            self.marks.insert(host.to_owned(), Vec::new());
-        }
-        if let Some(marks) = self.marks.get_mut(host).filter(|marks| marks.len() < MOST_MARKS) {
-            marks.push((time, kind));
         }
     }
 
@@ -252,10 +242,6 @@ impl Traces {
                 own.merge(trace);
             }
         }
-        for (host, marks) in later.marks {
-            let own = self.marks.entry(host).or_default();
-            own.extend(marks.into_iter().take(MOST_MARKS - own.len().min(MOST_MARKS)));
-        }
     }
 
     /// The same, where hosts are called otherwise.
@@ -267,10 +253,13 @@ impl Traces {
                 own.merge(trace);
             }
         }
-        for (host, marks) in self.marks {
-            renamed.marks.entry(called(&host)).or_default().extend(marks);
-        }
         renamed
+    }
+
+    /// The rows of a clock (the source without a name) or source.
+    #[must_use]
+    pub fn get(&self, host: &str, source: &str) -> Option<&Trace> {
+        self.subjects.get(*self.numbers.get(host)?.get(source)?).map(|(.., trace)| trace)
     }
 
     /// Host, source and rows, in order; a clock is the source without a name.
@@ -280,27 +269,10 @@ impl Traces {
         subjects.map(|(host, source, trace)| (host.as_str(), source.as_str(), trace))
     }
 
-    /// What happened to a host: its steps and starts.
-    pub fn marks(&self, host: &str) -> impl Iterator<Item = Mark> {
-        let mark = |(time, kind): &(Time, MarkKind)| {
-            let at = time.since_s(Time(0));
-            Mark { kind: *kind, from: at, to: at }
-        };
-        self.marks.get(host).into_iter().flatten().map(mark)
-    }
-
     /// The quantities that were asked for.
     #[must_use]
     pub fn wanted(&self) -> &[Quantity] {
         &self.wanted
-    }
-
-    /// First and last instant of all rows, in seconds since 1970.
-    #[must_use]
-    pub fn span(&self) -> Option<(f64, f64)> {
-        let times = self.subjects.iter().flat_map(|(.., trace)| &trace.times);
-        let (first, last) = (times.clone().min()?, times.max()?);
-        Some((first.since_s(Time(0)), last.since_s(Time(0))))
     }
 }
 
