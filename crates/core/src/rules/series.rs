@@ -155,6 +155,12 @@ impl Series {
         all
     }
 
+    /// Whether anything is known of an input.
+    #[must_use]
+    pub fn has(&self, input: InputId) -> bool {
+        self.of.contains_key(&input)
+    }
+
     fn sources_and_clock(&self, inputs: &[InputId]) -> BTreeMap<&str, Vec<Sample>> {
         let mut all: BTreeMap<&str, Vec<Sample>> = BTreeMap::new();
         for (source, samples) in inputs.iter().filter_map(|input| self.of.get(input)).flatten() {

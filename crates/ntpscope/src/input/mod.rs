@@ -17,6 +17,7 @@ pub use progress::shown;
 
 use anyhow::Result;
 use ntpscope_core::exchange::{Alignment, Exchange, Tally};
+use ntpscope_core::model::Row;
 use ntpscope_core::rules::{Material, Summaries, Summary};
 use ntpscope_core::scene::{Input, Scene};
 use std::collections::BTreeMap;
@@ -36,25 +37,41 @@ pub struct Reading {
     pub alignment: Alignment,
 }
 
+/// What the files of one source gave: the inputs, the summaries of their rows, and what else was wanted of them.
+type Part<T> = (Vec<(usize, Input)>, Summaries, T);
+
 /// What is done with each exchange as it is complete.
 pub type Each<'a> = dyn FnMut(&Exchange, &Scene) -> Result<()> + 'a;
 
 /// Reads all files into the summaries of the rules.
 pub fn read(evidence: &Evidence) -> Result<Reading> {
+    read_also(evidence, &|&mut (), _, _| {}, &mut |()| {})
+}
+
+/// The same, and shows each row of text, with the host that its input belongs to, to what also wants to know of it: `fold`
+/// takes a row into a part, `merge` gets the parts in the order of the inputs.
+pub fn read_also<T: Default + Send>(
+    evidence: &Evidence,
+    fold: &(dyn Fn(&mut T, &str, &Row<'_>) + Sync),
+    merge: &mut dyn FnMut(T),
+) -> Result<Reading> {
     let mut scene = scene(evidence);
     let mut rules = Summaries::default();
-    let read = |opened: Opened<'_>, (inputs, summaries): &mut (Vec<(usize, Input)>, Summaries)| {
-        let id = opened.id();
-        let mut fold = |seen: Seen<'_>| {
+    let read = |opened: Opened<'_>, (inputs, summaries, also): &mut Part<T>| {
+        let (id, host) = (opened.id(), opened.host().to_owned());
+        let mut seen = |seen: Seen<'_>| {
             if let Seen::Row(row) = seen {
                 summaries.fold(Material::Row(row));
+                let named = row.at().host;
+                fold(also, if named.is_empty() { &host } else { named }, row);
             }
         };
-        inputs.push((id, opened.read(&mut fold, &mut |_| {})));
+        inputs.push((id, opened.read(&mut seen, &mut |_| {})));
     };
-    each(evidence, |kind| kind == Kind::Text, &read, &mut |(inputs, summaries)| {
+    each(evidence, |kind| kind == Kind::Text, &read, &mut |(inputs, summaries, also)| {
         inputs.into_iter().for_each(|(id, input)| scene.inputs[id] = input);
         rules.merge(summaries);
+        merge(also);
     });
     name_the_only_host(&mut scene, evidence);
     // Joining and folding each take a thread.
