@@ -1,8 +1,8 @@
 //! Which panels a picture has.
 
 use super::{
-    Axis, Mark, MarkKind, Panel, Picture, Point, Quantity, Shape, Statistics, Traces, Unit, daily, histogram, instant, line,
-    stability, wedge,
+    Axis, Mark, MarkKind, Panel, Picture, Point, Quantity, Shape, Statistics, Traces, Unit, daily, histogram, instant,
+    line, stability, wedge,
 };
 use crate::causes;
 use crate::diagnosis::{CLAIM, Claim};
@@ -235,9 +235,10 @@ pub fn picture(material: &Material<'_>, view: &View) -> Option<Picture> {
     let title = span.map_or_else(String::new, |(from, to)| format!("{} to {}", instant(from), instant(to)));
     let mut notes: Vec<String> = what_is_drawn(view.kind).map(ToOwned::to_owned).into_iter().collect();
     if view.kind == Kind::Time {
-        notes.extend(claimed(material.claims).map(|claim| {
-            format!("FAULT: {} (probability {:.2}): {}", claim.cause, claim.probability, claim.title)
-        }));
+        notes
+            .extend(claimed(material.claims).map(|claim| {
+                format!("FAULT: {} (probability {:.2}): {}", claim.cause, claim.probability, claim.title)
+            }));
     }
     let signs = panels.iter().flat_map(|panel| &panel.marks).map(|mark| mark.kind).collect();
     Some(Picture { title, panels, signs, notes })
@@ -272,7 +273,9 @@ fn claimed(claims: &[Claim]) -> impl Iterator<Item = &Claim> {
 fn what_is_drawn(kind: Kind) -> Option<&'static str> {
     match kind {
         Kind::Time | Kind::Histogram => None,
-        Kind::Wedge => Some("Offset (up) against delay (right): what delays one direction moves the offset by half of it."),
+        Kind::Wedge => {
+            Some("Offset (up) against delay (right): what delays one direction moves the offset by half of it.")
+        }
         Kind::Allan => Some("Overlapping Allan deviation of the offsets (up) by averaging time (right)."),
         Kind::Hours => Some("By hour of the day, UTC: the median, and the range that holds 90 %."),
     }

@@ -37,7 +37,8 @@ impl Statistics {
         let mean = values.iter().sum::<f64>() / n as f64;
         let moment = |power: i32| values.iter().map(|value| (value - mean).powi(power)).sum::<f64>() / n as f64;
         let deviation = moment(2).sqrt();
-        let shape = |power: i32| if deviation > NO_DEVIATION { moment(power) / deviation.powi(power) } else { f64::NAN };
+        let shape =
+            |power: i32| if deviation > NO_DEVIATION { moment(power) / deviation.powi(power) } else { f64::NAN };
         let percentiles = [low, at(1), at(5), at(50), at(95), at(99), high];
         Some(Statistics { count: n, percentiles, mean, deviation, skewness: shape(3), kurtosis: shape(4) })
     }
@@ -59,7 +60,10 @@ impl Statistics {
 #[must_use]
 pub fn table(series: &[(String, Unit, Statistics)]) -> String {
     let mut out = String::new();
-    let heads = [["min", "1 %", "5 %", "50 %", "95 %", "99 %", "max"], ["range 90", "range 98", "σ", "mean", "skewness", "kurtosis", "values"]];
+    let heads = [
+        ["min", "1 %", "5 %", "50 %", "95 %", "99 %", "max"],
+        ["range 90", "range 98", "σ", "mean", "skewness", "kurtosis", "values"],
+    ];
     for head in heads {
         let _ = writeln!(out, "{}", head.map(|word| format!("{word:>10}")).concat());
     }
