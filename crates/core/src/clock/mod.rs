@@ -15,6 +15,7 @@ mod restrict;
 mod sources;
 mod statistics;
 pub mod step;
+mod telling;
 pub mod track;
 mod turns;
 mod twin;
@@ -64,3 +65,6 @@ impl Clocks<'_> {
         cases
     }
 }
+
+#[cfg(test)]
+mod own_tests;
