@@ -42,6 +42,19 @@ const FILES: &[(&str, &str)] = &[
     ("temperature-cycle", include_str!("temperature-cycle.toml")),
     ("daemon-restarted", include_str!("daemon-restarted.toml")),
     ("clock-stepped", include_str!("clock-stepped.toml")),
+    ("path-asymmetry", include_str!("path-asymmetry.toml")),
+    ("route-change", include_str!("route-change.toml")),
+    ("congestion", include_str!("congestion.toml")),
+    ("falseticker", include_str!("falseticker.toml")),
+    ("server-stepped", include_str!("server-stepped.toml")),
+    ("leap-second", include_str!("leap-second.toml")),
+    ("leap-smear-mix", include_str!("leap-smear-mix.toml")),
+    ("era-or-rollover", include_str!("era-or-rollover.toml")),
+    ("local-clock-served", include_str!("local-clock-served.toml")),
+    ("common-upstream", include_str!("common-upstream.toml")),
+    ("sources-disagree", include_str!("sources-disagree.toml")),
+    ("sync-loop", include_str!("sync-loop.toml")),
+    ("too-few-sources", include_str!("too-few-sources.toml")),
 ];
 
 /// What a diagnosis of this cause means.

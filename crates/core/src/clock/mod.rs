@@ -3,22 +3,31 @@
 //! Each part looks at the series of all hosts and makes a case of what is more than noise; causes then compete for it as
 //! they do for lost requests.
 
+mod agreement;
+mod apart;
+mod asymmetry;
 mod config;
-pub mod cycle;
-pub mod frequency;
+mod course;
+mod cycle;
+mod few;
+mod followed;
+mod frequency;
 mod hearing;
+mod majority;
 mod multicast;
 mod notes;
 mod own;
-pub mod residual;
+mod residual;
 mod restrict;
 mod sources;
 mod statistics;
-pub mod step;
+mod step;
 mod telling;
-pub mod track;
+mod track;
 mod turns;
 mod twin;
+mod upstream;
+mod verdict;
 
 pub use hearing::is_unasked;
 
@@ -62,6 +71,7 @@ impl Clocks<'_> {
         let mut cases = self.own();
         cases.extend(self.multicast());
         cases.extend(self.statistics());
+        cases.extend(self.off_sources());
         cases
     }
 }
