@@ -22,6 +22,7 @@ mod restrict;
 mod sources;
 mod statistics;
 mod step;
+mod telling;
 mod track;
 mod turns;
 mod twin;
@@ -74,3 +75,6 @@ impl Clocks<'_> {
         cases
     }
 }
+
+#[cfg(test)]
+mod own_tests;

@@ -4,7 +4,6 @@ use super::track::Track;
 use super::{Case, Clocks, frequency};
 use crate::diagnosis::Place;
 use crate::model::Happening;
-use crate::rules::happenings::Happened;
 use crate::rules::{Evidence, Finding, Measure};
 use crate::signs::Weighed;
 use crate::time::Time;
@@ -25,7 +24,7 @@ impl Clocks<'_> {
     /// A frequency that follows the day while the clock stays right.
     fn day(&mut self, host: &str, track: &Track<'_>) -> Option<Case> {
         let settled = track.settled()?;
-        let (size, share) = frequency::day(track.rows, settled)?;
+        let (size, share) = frequency::day(&track.rows, settled)?;
         if track.windows().iter().any(|window| window.disturbed) {
             return None;
         }
@@ -53,7 +52,9 @@ impl Clocks<'_> {
     /// Starts of the daemon after the first.
     fn restarts(&mut self, host: &str, track: &Track<'_>) -> Option<Case> {
         let (first, end) = track.span()?;
-        let is_start = |h: &&&Happened| h.kind == Happening::Start && matches!(h.program.as_str(), "ntpd" | "chronyd");
+        let is_start = |h: &&&crate::rules::happenings::Happened| {
+            h.kind == Happening::Start && matches!(h.program.as_str(), "ntpd" | "chronyd")
+        };
         let starts = track.said.iter().filter(is_start).filter_map(|h| Some((h.time?, h.origin)));
         let mut restarts = Vec::new();
         let mut last: Option<Time> = None;

@@ -72,7 +72,7 @@ pub fn undone(track: &Track<'_>, steps: &[Step]) -> (usize, usize) {
     for (k, step) in steps.iter().enumerate().filter(|(_, step)| step.by_s.is_finite()) {
         let until = after(step.time, LIMITS.back_s.1).min(steps.get(k + 1).map_or(Time::MAX, |next| next.time));
         let from = after(step.time, LIMITS.back_s.0);
-        let mut offsets: Vec<f64> = within(track.rows, from, until).iter().map(|row| row.offset_s).collect();
+        let mut offsets: Vec<f64> = within(&track.rows, from, until).iter().map(|row| row.offset_s).collect();
         for samples in track.sources.values() {
             offsets.extend(within(samples, from, until).iter().map(|s| s.offset_s));
         }

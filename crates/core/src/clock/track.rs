@@ -37,11 +37,11 @@ const LIMITS: Limits = Limits {
 #[derive(Clone, Debug)]
 pub struct Track<'a> {
     /// Rows of its discipline, in the order of time.
-    pub rows: &'a [Sample],
+    pub rows: Vec<Sample>,
     /// What it measured of each source, in the order of time.
-    pub sources: &'a BTreeMap<&'a str, Vec<Sample>>,
+    pub sources: BTreeMap<&'a str, Vec<Sample>>,
     /// What its logs say happened, in the order of time.
-    pub said: &'a [&'a Happened],
+    pub said: Vec<&'a Happened>,
 }
 
 /// Some hours of a clock.
@@ -53,7 +53,7 @@ pub struct Window {
     pub disturbed: bool,
 }
 
-impl<'a> Track<'a> {
+impl Track<'_> {
     /// Whether the discipline is a loop whose time constant its rows tell (ntpd's); chronyd's has none.
     #[must_use]
     pub fn is_loop(&self) -> bool {
@@ -69,11 +69,11 @@ impl<'a> Track<'a> {
 
     /// What tells most of the clock: the discipline's rows, or else the source with most samples.
     #[must_use]
-    pub fn main(&self) -> &'a [Sample] {
+    pub fn main(&self) -> &[Sample] {
         if self.rows.len() >= LIMITS.rows {
-            return self.rows;
+            return &self.rows;
         }
-        self.sources.values().max_by_key(|samples| samples.len()).map_or(self.rows, Vec::as_slice)
+        self.sources.values().max_by_key(|samples| samples.len()).map_or(&self.rows, Vec::as_slice)
     }
 
     /// The first and the last time of what tells most.
