@@ -9,8 +9,8 @@ use kuva::RasterBackend;
 use kuva::backend::svg::SvgBackend;
 use kuva::render::render::TextAnchor;
 use ntpscope_core::render::plot::{Axis, MarkKind, Panel, Picture, Point, Shape, Unit, columns};
-use sheet::Sheet;
 pub use sheet::Ground;
+use sheet::Sheet;
 use std::path::Path;
 
 /// Pixels of the sheet, and where on it panels begin and end.
@@ -128,11 +128,14 @@ impl Frame<'_> {
     }
 
     fn draw(&self, sheet: &mut Sheet) {
-        for mark in self.panel.marks.iter().filter(|mark| mark.to >= self.panel.x.low && mark.from <= self.panel.x.high) {
+        for mark in self.panel.marks.iter().filter(|mark| mark.to >= self.panel.x.low && mark.from <= self.panel.x.high)
+        {
             let (from, to) = (across(&self.panel.x, mark.from), across(&self.panel.x, mark.to));
             match mark.kind {
                 MarkKind::Gap => sheet.area((from, self.top), (to, self.bottom), sheet.ink.gap),
-                MarkKind::Fault => sheet.area((from, self.bottom - 5.0), (to.max(from + 2.0), self.bottom), sheet.ink.fault),
+                MarkKind::Fault => {
+                    sheet.area((from, self.bottom - 5.0), (to.max(from + 2.0), self.bottom), sheet.ink.fault)
+                }
                 MarkKind::Start => sheet.rule((from, self.top), (from, self.bottom), sheet.ink.start, 1.0),
                 MarkKind::Step => sheet.rule((from, self.top), (from, self.bottom), sheet.ink.step, 1.0),
             }

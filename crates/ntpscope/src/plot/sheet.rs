@@ -90,20 +90,46 @@ impl Sheet {
     pub fn text(&mut self, (x, y): Point, text: &str, anchor: TextAnchor, ink: Rgb) {
         // Between two of them kuva reads mathematics.
         let content = plain(text).replace('$', "\\$");
-        self.shapes.push(Primitive::Text { x, y, content, size: LETTER, anchor, rotate: None, bold: false, color: Some(color(ink)) });
+        self.shapes.push(Primitive::Text {
+            x,
+            y,
+            content,
+            size: LETTER,
+            anchor,
+            rotate: None,
+            bold: false,
+            color: Some(color(ink)),
+        });
     }
 
     /// A straight line.
     pub fn rule(&mut self, from: Point, to: Point, ink: Rgb, stroke_width: f64) {
         let (stroke, stroke_dasharray) = (color(ink), None);
-        self.shapes.push(Primitive::Line { x1: from.0, y1: from.1, x2: to.0, y2: to.1, stroke, stroke_width, stroke_dasharray });
+        self.shapes.push(Primitive::Line {
+            x1: from.0,
+            y1: from.1,
+            x2: to.0,
+            y2: to.1,
+            stroke,
+            stroke_width,
+            stroke_dasharray,
+        });
     }
 
     /// A filled rectangle between its upper left and lower right corner.
     pub fn area(&mut self, from: Point, to: Point, ink: Rgb) {
         let (width, height) = ((to.0 - from.0).max(0.5), (to.1 - from.1).max(0.5));
         let fill = color(ink);
-        self.shapes.push(Primitive::Rect { x: from.0, y: from.1, width, height, fill, stroke: None, stroke_width: None, opacity: None });
+        self.shapes.push(Primitive::Rect {
+            x: from.0,
+            y: from.1,
+            width,
+            height,
+            fill,
+            stroke: None,
+            stroke_width: None,
+            opacity: None,
+        });
     }
 
     /// A line through points; a dot where there is but one.
@@ -124,7 +150,15 @@ impl Sheet {
         places.dedup();
         let (cx, cy) = places.into_iter().map(|(x, y)| (x as f64 / 2.0, y as f64 / 2.0)).unzip();
         let fill = color(self.ink.line);
-        self.shapes.push(Primitive::CircleBatch { cx, cy, r: DOT, fill, fill_opacity: None, stroke: None, stroke_width: None });
+        self.shapes.push(Primitive::CircleBatch {
+            cx,
+            cy,
+            r: DOT,
+            fill,
+            fill_opacity: None,
+            stroke: None,
+            stroke_width: None,
+        });
     }
 
     /// At the edge, with its point outwards.

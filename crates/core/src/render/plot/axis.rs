@@ -27,7 +27,7 @@ impl Unit {
     pub fn shown(self, most: f64) -> (f64, &'static str) {
         let scaled: &[(f64, f64, &str)] = match self {
             Unit::Seconds => &[(1.0, 1.0, "s"), (1e-3, 1e3, "ms"), (1e-6, 1e6, "µs"), (0.0, 1e9, "ns")],
-            Unit::Ppm => &[(0.1, 1.0, "ppm"), (0.0, 1e3, "ppb")],
+            Unit::Ppm => &[(1.0, 1.0, "ppm"), (0.0, 1e3, "ppb")],
             Unit::Share => &[(0.0, 100.0, "%")],
             Unit::Hours => &[(0.0, 1.0, "h")],
             Unit::Count | Unit::Fraction | Unit::Instant => &[(0.0, 1.0, "")],
@@ -52,7 +52,8 @@ pub struct Axis {
 
 /// Steps between ticks of time, in seconds, up to a day.
 const CLOCK_STEPS_S: [f64; 17] = [
-    1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 10_800.0, 21_600.0, 43_200.0,
+    1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 10_800.0, 21_600.0,
+    43_200.0,
 ];
 
 /// Beyond those, in days; then in months.
@@ -157,7 +158,10 @@ impl Axis {
             Some(Time::from_date(year, month, 1, 0)?.since_s(Time(0)))
         };
         let on_axis = (first..=last).filter(|month| month.rem_euclid(months) == 0).filter_map(begins);
-        on_axis.filter(|at| self.holds(*at)).map(|at| (at, instant(at).get(..7).unwrap_or_default().to_owned())).collect()
+        on_axis
+            .filter(|at| self.holds(*at))
+            .map(|at| (at, instant(at).get(..7).unwrap_or_default().to_owned()))
+            .collect()
     }
 }
 
@@ -198,8 +202,14 @@ mod tests {
     #[test]
     fn ticks_of_time_are_those_of_the_calendar() {
         let day = Time::from_date(2027, 1, 4, 0).expect("a day").since_s(Time(0));
-        assert_eq!(written(&Axis::of(day + 1.0, day + 4.0 * DAY_S, Unit::Instant), 5), ["01-05", "01-06", "01-07", "01-08"]);
-        assert_eq!(written(&Axis::of(day, day + DAY_S, Unit::Instant), 5), ["00:00", "06:00", "12:00", "18:00", "00:00"]);
+        assert_eq!(
+            written(&Axis::of(day + 1.0, day + 4.0 * DAY_S, Unit::Instant), 5),
+            ["01-05", "01-06", "01-07", "01-08"]
+        );
+        assert_eq!(
+            written(&Axis::of(day, day + DAY_S, Unit::Instant), 5),
+            ["00:00", "06:00", "12:00", "18:00", "00:00"]
+        );
         let year = written(&Axis::of(day, day + 365.0 * DAY_S, Unit::Instant), 5);
         assert_eq!(year, ["2027-04", "2027-07", "2027-10", "2028-01"]);
     }
