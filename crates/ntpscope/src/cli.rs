@@ -199,8 +199,10 @@ pub enum PlotQuantity {
     Delay,
     /// Uncertainty of the frequency
     Wander,
-    /// How many of the last eight polls were answered
+    /// How many of the last eight polls were answered, as reach registers say
     Reach,
+    /// How many requests in captures stay without an answer
+    Loss,
 }
 
 /// What `exchanges` takes.
@@ -270,6 +272,7 @@ impl From<PlotQuantity> for Quantity {
             PlotQuantity::Delay => Quantity::Delay,
             PlotQuantity::Wander => Quantity::Wander,
             PlotQuantity::Reach => Quantity::Reach,
+            PlotQuantity::Loss => Quantity::Loss,
         }
     }
 }

@@ -17,7 +17,6 @@ pub use progress::shown;
 
 use anyhow::Result;
 use ntpscope_core::exchange::{Alignment, Exchange, Tally};
-use ntpscope_core::model::Row;
 use ntpscope_core::rules::{Material, Summaries, Summary};
 use ntpscope_core::scene::{Input, Scene};
 use std::collections::BTreeMap;
@@ -48,11 +47,11 @@ pub fn read(evidence: &Evidence) -> Result<Reading> {
     read_also(evidence, &|&mut (), _, _| {}, &mut |()| {})
 }
 
-/// The same, and shows each row of text, with the host that its input belongs to, to what also wants to know of it: `fold`
-/// takes a row into a part, `merge` gets the parts in the order of the inputs.
+/// The same, and shows each row of text, with the host that it belongs to, and each exchange to what also wants to know of
+/// them: `fold` takes it into a part, `merge` gets the parts in the order of the inputs.
 pub fn read_also<T: Default + Send>(
     evidence: &Evidence,
-    fold: &(dyn Fn(&mut T, &str, &Row<'_>) + Sync),
+    fold: &(dyn Fn(&mut T, &str, Material<'_>) + Sync),
     merge: &mut dyn FnMut(T),
 ) -> Result<Reading> {
     let mut scene = scene(evidence);
@@ -63,7 +62,7 @@ pub fn read_also<T: Default + Send>(
             if let Seen::Row(row) = seen {
                 summaries.fold(Material::Row(row));
                 let named = row.at().host;
-                fold(also, if named.is_empty() { &host } else { named }, row);
+                fold(also, if named.is_empty() { &host } else { named }, Material::Row(row));
             }
         };
         inputs.push((id, opened.read(&mut seen, &mut |_| {})));
@@ -82,14 +81,16 @@ pub fn read_also<T: Default + Send>(
             batches.iter().flatten().for_each(|exchange| folded.fold(Material::Exchange(&exchange)));
             folded
         });
-        let mut batch = Vec::with_capacity(BATCH);
+        let (mut batch, mut also) = (Vec::with_capacity(BATCH), T::default());
         let read = captures::read(evidence, scene, &mut |exchange, _| {
+            fold(&mut also, "", Material::Exchange(exchange));
             batch.push(exchange.clone());
             if batch.len() == BATCH {
                 sender.send(std::mem::replace(&mut batch, Vec::with_capacity(BATCH)))?;
             }
             Ok(())
         });
+        merge(also);
         let _ = sender.send(batch);
         drop(sender);
         rules.merge(folding.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));

@@ -27,7 +27,7 @@ impl Unit {
     pub fn shown(self, most: f64) -> (f64, &'static str) {
         let scaled: &[(f64, f64, &str)] = match self {
             Unit::Seconds => &[(1.0, 1.0, "s"), (1e-3, 1e3, "ms"), (1e-6, 1e6, "µs"), (0.0, 1e9, "ns")],
-            Unit::Ppm => &[(0.1, 1.0, "ppm"), (0.0, 1e3, "ppb")],
+            Unit::Ppm => &[(1.0, 1.0, "ppm"), (0.0, 1e3, "ppb")],
             Unit::Share => &[(0.0, 100.0, "%")],
             Unit::Hours => &[(0.0, 1.0, "h")],
             Unit::Count | Unit::Fraction | Unit::Instant => &[(0.0, 1.0, "")],

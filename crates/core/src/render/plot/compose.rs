@@ -2,7 +2,7 @@
 
 use super::{
     Axis, Mark, MarkKind, Panel, Picture, Point, Quantity, Shape, Statistics, Traces, Unit, daily, histogram, instant,
-    line, stability, wedge,
+    line, share, stability, wedge,
 };
 use crate::causes;
 use crate::diagnosis::{CLAIM, Claim};
@@ -160,21 +160,14 @@ impl<'a> Material<'a> {
     }
 }
 
-/// What is drawn of a host: a label, and the clock or source. Of several hosts it is the clocks, and the sources of those
-/// that say nothing of their clock, or where they were asked for.
-fn subjects<'a>(host: &Host<'a>, view: &View, is_alone: bool) -> Vec<(String, &'a str)> {
-    // Only a source has a delay against which its offsets could be held, and a reach register.
-    let of_sources = |quantity: &Quantity| matches!(quantity, Quantity::Delay | Quantity::Reach);
-    let only_sources = view.kind == Kind::Wedge || view.drawn().iter().all(of_sources);
-    let all = is_alone || view.sources || only_sources || !host.sources.contains("");
-    let shown = host.sources.iter().filter(|source| all || source.is_empty());
-    let label = |source: &str| match (host.name.as_str(), source) {
+/// What a clock or source is called in a picture.
+fn label(host: &str, source: &str) -> String {
+    match (host, source) {
         ("", "") => "clock".to_owned(),
         ("", source) => source.to_owned(),
         (host, "") => host.to_owned(),
         (host, source) => format!("{host} {source}"),
-    };
-    shown.map(|source| (label(source), *source)).collect()
+    }
 }
 
 /// A mark may stand before the first row or after the last by this share of the axis: a daemon starts before it polls.
@@ -189,11 +182,17 @@ fn on_axis(panel: &mut Panel, x: Axis) {
     panel.x = x;
 }
 
-/// The quantities of one clock or source. Where they were left open, only a host alone shows the frequency, of its clock.
-fn quantities(view: &View, source: &str, is_alone: bool) -> Vec<Quantity> {
+/// The quantities that are drawn of one clock or source.
+///
+/// Of several hosts it is those of the clocks; of sources, where they were asked for, where a host says nothing of its clock,
+/// and what only sources have: a delay and a reach register. Where quantities were left open, only a host alone shows the
+/// frequency, of its clock.
+fn quantities(host: &Host<'_>, source: &str, view: &View, is_alone: bool) -> Vec<Quantity> {
+    let of_sources = |quantity: Quantity| matches!(quantity, Quantity::Delay | Quantity::Reach | Quantity::Loss);
+    let is_shown = source.is_empty() || is_alone || view.sources || !host.sources.contains("");
+    let has_frequency = !view.quantities.is_empty() || is_alone && source.is_empty();
     let mut drawn = view.drawn();
-    let all = !view.quantities.is_empty() || is_alone && source.is_empty();
-    drawn.retain(|quantity| all || *quantity != Quantity::Frequency);
+    drawn.retain(|of| (is_shown || of_sources(*of)) && (has_frequency || *of != Quantity::Frequency));
     drawn
 }
 
@@ -206,18 +205,20 @@ pub fn picture(material: &Material<'_>, view: &View) -> Option<Picture> {
     for name in &hosts {
         let host = material.host(name, view);
         let marks = if view.kind == Kind::Time { material.marks(&host) } else { Vec::new() };
-        for (label, source) in subjects(&host, view, is_alone) {
+        for source in &host.sources {
+            let label = label(name, source);
             panels.extend(match view.kind {
                 Kind::Wedge => {
                     let trace = material.traces.get(name, source);
                     let points = trace.map(|trace| trace.pairs(0, 1).collect()).unwrap_or_default();
                     wedge(format!("{label} offset against delay"), points).into_iter().collect()
                 }
+                Kind::Allan if quantities(&host, source, view, is_alone).is_empty() => Vec::new(),
                 Kind::Allan => {
                     let points = material.points(&host, source, Quantity::Offset);
                     stability(format!("{label} Allan deviation"), &points).into_iter().collect()
                 }
-                _ => of_quantities(material, &host, source, &label, &marks, (view, is_alone)),
+                _ => of_quantities(material, &host, source, &marks, (view, is_alone)),
             });
         }
     }
@@ -248,22 +249,23 @@ fn of_quantities(
     material: &Material<'_>,
     host: &Host<'_>,
     source: &str,
-    label: &str,
     marks: &[Mark],
     (view, is_alone): (&View, bool),
 ) -> Vec<Panel> {
     let panel = |of: Quantity| {
-        let (points, label, unit) = (material.points(host, source, of), format!("{label} {}", of.word()), of.unit());
+        let label = format!("{} {}", label(&host.name, source), of.word());
+        let (points, unit) = (material.points(host, source, of), of.unit());
         match view.kind {
             Kind::Histogram => {
                 let values: Vec<f64> = points.into_iter().map(|(_, value)| value).collect();
                 histogram(label, &values, unit)
             }
             Kind::Hours => daily(label, &points, unit),
+            _ if of == Quantity::Loss => share(label, &points, marks.to_vec()),
             _ => line(label, points, unit, marks.to_vec()),
         }
     };
-    quantities(view, source, is_alone).into_iter().filter_map(panel).collect()
+    quantities(host, source, view, is_alone).into_iter().filter_map(panel).collect()
 }
 
 fn claimed(claims: &[Claim]) -> impl Iterator<Item = &Claim> {
@@ -300,12 +302,13 @@ pub fn statistics(material: &Material<'_>, view: &View) -> Vec<(String, Unit, St
     let mut all = Vec::new();
     for name in &hosts {
         let host = material.host(name, view);
-        for (label, source) in subjects(&host, view, hosts.len() == 1) {
-            for of in quantities(view, source, hosts.len() == 1) {
+        for source in &host.sources {
+            for of in quantities(&host, source, view, hosts.len() == 1) {
                 let points = material.gathered(name, source, of);
                 let mut values: Vec<f64> = points.into_iter().map(|(_, value)| value).collect();
                 let of_all = Statistics::of(&mut values);
-                all.extend(of_all.map(|of_all| (format!("{label} {}", of.word()), of.unit(), of_all)));
+                let label = format!("{} {}", label(name, source), of.word());
+                all.extend(of_all.map(|of_all| (label, of.unit(), of_all)));
             }
         }
     }

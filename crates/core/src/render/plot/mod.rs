@@ -19,8 +19,8 @@ pub use axis::{Axis, Unit, instant};
 pub use columns::{Column, columns, gaps, patience_s, visible};
 pub use compose::{Kind, Material, View, picture, statistics};
 pub use hours::hours;
-pub use panels::{Bounds, daily, histogram, line, stability, wedge};
-pub use statistics::{Statistics, table};
+pub use panels::{Bounds, daily, histogram, line, share, stability, wedge};
+pub use statistics::{Statistics, deviations, table};
 pub use traces::{Quantity, Trace, Traces};
 
 use std::collections::BTreeSet;

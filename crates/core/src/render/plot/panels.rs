@@ -42,9 +42,9 @@ impl Bounds {
         Axis::of(self.low - air, self.high + air, unit)
     }
 
-    /// `-127.7 to 98.5 ms, median 0.021; 3 beyond the scale`.
+    /// `-127 to 98.5 ms, median 0.021; 3 beyond ▲▼`, in the unit of the axis.
     fn words(&self, unit: Unit) -> String {
-        let (factor, name) = unit.shown(self.least.abs().max(self.most.abs()));
+        let (factor, name) = self.axis(unit).shown();
         let [least, most, median] = [self.least, self.most, self.median].map(|value| short(value * factor));
         let beyond = if self.beyond > 0 { format!("; {} beyond ▲▼", self.beyond) } else { String::new() };
         format!("{least} to {most} {name}, median {median}{beyond}")
@@ -74,6 +74,30 @@ pub fn line(label: String, points: Vec<Point>, unit: Unit, mut marks: Vec<Mark>)
     marks.extend(gaps(&points, patience).map(|(from, to)| Mark { kind: MarkKind::Gap, from, to }));
     let shape = Shape::Line { points: visible(points, &x, FINEST), patience };
     Some(Panel { label, note: bounds.words(unit), x, y: bounds.axis(unit), shape, marks })
+}
+
+/// A share of ones among ones and zeros over time, in bars of at least so many.
+const IN_A_BAR: usize = 8;
+
+/// How the share of ones went.
+#[must_use]
+pub fn share(label: String, points: &[Point], marks: Vec<Mark>) -> Option<Panel> {
+    let x = Axis::of(points.first()?.0, points.last()?.0, Unit::Instant);
+    let n = (points.len() / IN_A_BAR).clamp(1, BARS.1 as usize);
+    let mut counts = vec![(0_usize, 0.0); n];
+    for (at, value) in points {
+        let bar = ((x.place(*at) * n as f64) as usize).min(n - 1);
+        counts[bar].0 += 1;
+        counts[bar].1 += value;
+    }
+    let edge = |bar: usize| x.low + (x.high - x.low) * bar as f64 / n as f64;
+    let filled = counts.iter().enumerate().filter(|(_, (n, _))| *n > 0);
+    let bars: Vec<_> = filled.map(|(bar, (n, ones))| (edge(bar), edge(bar + 1), ones / *n as f64)).collect();
+    let most = bars.iter().map(|(.., share)| *share).fold(0.0, f64::max);
+    let ones: f64 = points.iter().map(|(_, value)| value).sum();
+    let note = format!("{ones:.0} of {}", points.len());
+    let y = Axis::of(0.0, if most > 0.0 { most } else { 1.0 }, Unit::Share);
+    Some(Panel { label, note, x, y, shape: Shape::Bars(bars), marks })
 }
 
 /// Bars of a histogram are at least and at most so many.

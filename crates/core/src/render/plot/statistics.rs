@@ -1,9 +1,11 @@
 //! Statistics of a series as ntpviz prints them: percentiles, ranges, mean, σ, skewness, kurtosis.
 //!
 //! A percentile is the value at index ⌊n·p/100⌋ of the sorted ones, σ divides by n, skewness is m₃/σ³ and kurtosis m₄/σ⁴,
-//! 3 for a normal distribution.
+//! 3 for a normal distribution. NTPsec's ntpviz takes m₃ and m₄ about σ and not about the mean (1.2.2, `RunningStats`): its
+//! skewness and kurtosis are others. `xtask/crosscheck.py` compares.
 
-use super::Unit;
+use super::{Panel, Shape, Unit};
+use crate::render::plain;
 use std::fmt::Write as _;
 
 /// What ntpviz says of one series, in its unit.
@@ -56,6 +58,20 @@ impl Statistics {
     }
 }
 
+/// The Allan deviations that a picture shows: averaging time in seconds, and deviation.
+#[must_use]
+pub fn deviations(panels: &[Panel]) -> String {
+    let mut out = String::new();
+    for panel in panels {
+        let Shape::Line { points, .. } = &panel.shape else { continue };
+        let _ = writeln!(out, "{}\n{:>14}{:>14}", plain(&panel.label), "τ, s", "deviation");
+        for (tau, deviation) in points {
+            let _ = writeln!(out, "{tau:>14.3}{deviation:>14.5e}");
+        }
+    }
+    out
+}
+
 /// A table of 80 columns: two lines a series, numbers in the unit that suits its 99 %.
 #[must_use]
 pub fn table(series: &[(String, Unit, Statistics)]) -> String {
@@ -73,7 +89,7 @@ pub fn table(series: &[(String, Unit, Statistics)]) -> String {
         let most = [p99, -p1, high / 5.0, -low / 5.0].into_iter().fold(0.0, f64::max);
         let (factor, name) = unit.shown(most);
         let number = |value: f64| format!("{:>10.3}", value * factor);
-        let _ = writeln!(out, "{label}, {name}");
+        let _ = writeln!(out, "{}, {name}", plain(label));
         let _ = writeln!(out, "{}", of.percentiles.map(number).concat());
         let spread = [of.range_90(), of.range_98(), of.deviation, of.mean].map(number).concat();
         let _ = writeln!(out, "{spread}{:>10.3}{:>10.3}{:>10}", of.skewness, of.kurtosis, of.count);

@@ -307,3 +307,67 @@ fn written(cells: &[(char, Ink)], colour: bool) -> String {
     line.push_str(if colour && ink != Ink::Text { "\x1b[0m\n" } else { "\n" });
     line
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Point, Unit, daily, line, patience_s};
+    use super::*;
+    use expect_test::expect;
+
+    /// A day of swings that grow until the clock is stepped, with a spike and a silence.
+    fn swings() -> Vec<Point> {
+        let at = |n: i32| f64::from(n) * 64.0;
+        let silent = |n: &i32| !(1000..1100).contains(n);
+        let mut points: Vec<Point> =
+            (0..1350).filter(silent).map(|n| (at(n), f64::from(n % 600) * 2e-4 * (at(n) / 900.0).sin())).collect();
+        points[300].1 = 5.0;
+        points
+    }
+
+    #[test]
+    fn a_picture_says_all_without_colour() {
+        let marks = [(MarkKind::Step, 600.0), (MarkKind::Step, 1200.0), (MarkKind::Start, 0.0)];
+        let marks = marks.map(|(kind, n)| Mark { kind, from: n * 64.0, to: n * 64.0 });
+        let panel = line("h1\u{1b} offset".into(), swings(), Unit::Seconds, marks.to_vec()).expect("there are points");
+        let signs = panel.marks.iter().map(|mark| mark.kind).collect();
+        let notes =
+            vec!["FAULT: one (probability 0.99): a sentence that is longer than a line of eighty characters is".into()];
+        let picture = Picture { title: "1970-01-01".into(), panels: vec![panel], signs, notes };
+        let terminal = Terminal { width: 80, height: 5, colour: false };
+        let drawn = draw(&picture, terminal);
+        assert!(drawn.lines().all(|line| line.chars().count() <= 80), "{drawn}");
+        expect![[r#"
+            1970-01-01
+            h1� offset (ms)                      -0.119 to 5.00 s, median 0.000; 1 beyond ▲▼
+                 200┤               ▲
+                    │               ⢸        ⣀   ⢠⣄                               ⣤⡀
+                    │     ⣀⣀  ⢀⡤⡄  ⡴⢺⡀ ⢠⠏⢧  ⣸⠉⡇ ⢀⡏⠸⡄      ⢀⣀⡀  ⡤⢤  ⢠⠖⣆  ⡼⠉    ⢀⡀ ⢸⠁⢧       ⣀
+                   0┤⠉⠉⠙⠒⠋⠁⠈⠳⠴⠋┈⠙⣆⡼⠁┈⢳⣀⡞┈⠘⡆⢠⠇┈⢹⡀⣸┈┈⣇⢸⠉⠉⠉⠓⠒⠋┈⠙⠦⠞⠁⠈⢳⣠⠏┈⠘⣆⣰⠃┈┈┈┈┈┈⣇┈⡏┈⠸⡏⠉⠉⠉⠙⠒⠚⠁
+                    │                 ⠉   ⠙⠋   ⠧⠇  ⠸⣼                 ⠈⠁       ⠸⠼⠁
+                     r                              s                    ░░░░░░     s
+                    └┬────────────────┬─────────────────┬─────────────────┬─────────────────
+            UTC    00:00            06:00             12:00             18:00
+            s step, r start of the daemon, ░ no rows
+            FAULT: one (probability 0.99): a sentence that is longer than a line of eighty
+              characters is
+        "#]]
+        .assert_eq(&drawn);
+        let coloured = draw(&picture, Terminal { colour: true, ..terminal });
+        let bare: String = coloured
+            .split('\x1b')
+            .map(|part| part.strip_prefix('[').map_or(part, |code| code.split_once('m').map_or("", |(_, rest)| rest)))
+            .collect();
+        assert_eq!(bare, drawn);
+    }
+
+    #[test]
+    fn every_width_and_height_can_be_drawn() {
+        let points = swings();
+        assert!(patience_s(&points).is_finite());
+        let panels = vec![daily("h".into(), &points, Unit::Seconds).expect("there are points")];
+        let picture = Picture { panels, ..Picture::default() };
+        for (width, height) in [(0, 0), (41, 1), (300, 50)] {
+            assert!(draw(&picture, Terminal { width, height, colour: true }).lines().count() > height);
+        }
+    }
+}

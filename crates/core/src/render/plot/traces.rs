@@ -2,7 +2,9 @@
 //! [`crate::rules::series`] are only those that a picture needs.
 
 use super::{Point, Unit};
+use crate::exchange::{Exchange, Fate};
 use crate::model::Row;
+use crate::rules::Material;
 use crate::rules::series::Sample;
 use crate::time::Time;
 use smallvec::SmallVec;
@@ -21,8 +23,10 @@ pub enum Quantity {
     Delay,
     /// The uncertainty of the frequency.
     Wander,
-    /// How many of the last eight polls were answered.
+    /// How many of the last eight polls were answered, as reach registers say.
     Reach,
+    /// How many requests in captures stay without an answer.
+    Loss,
 }
 
 impl Quantity {
@@ -36,6 +40,7 @@ impl Quantity {
             Quantity::Delay => "delay",
             Quantity::Wander => "wander",
             Quantity::Reach => "reach",
+            Quantity::Loss => "loss",
         }
     }
 
@@ -45,7 +50,7 @@ impl Quantity {
         match self {
             Quantity::Offset | Quantity::Jitter | Quantity::Delay => Unit::Seconds,
             Quantity::Frequency | Quantity::Wander => Unit::Ppm,
-            Quantity::Reach => Unit::Share,
+            Quantity::Reach | Quantity::Loss => Unit::Share,
         }
     }
 
@@ -57,7 +62,7 @@ impl Quantity {
             Quantity::Frequency => Some(|sample| f64::from(sample.frequency_ppm)),
             Quantity::Jitter => Some(|sample| f64::from(sample.jitter_s)),
             Quantity::Delay => Some(|sample| f64::from(sample.delay_s)),
-            Quantity::Wander | Quantity::Reach => None,
+            Quantity::Wander | Quantity::Reach | Quantity::Loss => None,
         }
     }
 
@@ -198,8 +203,34 @@ impl Traces {
         Traces { wanted: wanted.to_vec(), ..Traces::default() }
     }
 
-    /// Takes a row of `host` into account.
-    pub fn fold(&mut self, host: &str, row: &Row<'_>) {
+    /// Takes a row of `host` into account, or a request, whoever sent it.
+    pub fn fold(&mut self, host: &str, material: Material<'_>) {
+        match material {
+            Material::Row(row) => self.row(host, row),
+            Material::Exchange(exchange) => self.request(exchange),
+            Material::Heard(_) => {}
+        }
+    }
+
+    /// The share of lost requests is that of the ones among ones and zeros.
+    fn request(&mut self, exchange: &Exchange) {
+        let is_lost = match exchange.fate {
+            Fate::Symmetric | Fate::Cut => return,
+            Fate::Silent | Fate::Error(..) | Fate::Elsewhere(_) | Fate::Misdirected(_) => 1.0,
+            Fate::Answered | Fate::Late | Fate::Unsynchronised | Fate::Kiss(_) => 0.0,
+        };
+        if !self.wanted.contains(&Quantity::Loss) {
+            return;
+        }
+        let values: SmallVec<[f64; 6]> =
+            self.wanted.iter().map(|of| if *of == Quantity::Loss { is_lost } else { f64::NAN }).collect();
+        let near = exchange.near();
+        if let Some(trace) = self.trace(&near.source.0.to_string(), &near.destination.0.to_string()) {
+            trace.fold(near.time, values.into_iter());
+        }
+    }
+
+    fn row(&mut self, host: &str, row: &Row<'_>) {
         let Some(time) = row.at().time else { return };
         let source = match row {
             Row::Clock(_) => "",
@@ -286,7 +317,8 @@ mod tests {
         for n in offsets {
             let origin = Origin { input: InputId(0), place: Place::Line(n) };
             let at = At { time: Some(Time(i64::from(n))), ..At::origin(origin) };
-            traces.fold("h", &Row::Clock(Clock { offset_s: Some(f64::from(n)), ..Clock::new(at) }));
+            let row = Row::Clock(Clock { offset_s: Some(f64::from(n)), ..Clock::new(at) });
+            traces.fold("h", Material::Row(&row));
         }
         traces
     }
