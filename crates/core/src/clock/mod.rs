@@ -3,14 +3,31 @@
 //! Each part looks at the series of all hosts and makes a case of what is more than noise; causes then compete for it as
 //! they do for lost requests.
 
+mod agreement;
+mod apart;
+mod asymmetry;
 mod config;
+mod course;
+mod cycle;
+mod few;
+mod followed;
+mod frequency;
 mod hearing;
+mod majority;
 mod multicast;
+mod notes;
+mod own;
+mod residual;
 mod restrict;
 mod sources;
 mod statistics;
+mod step;
+mod telling;
+mod track;
 mod turns;
 mod twin;
+mod upstream;
+mod verdict;
 
 pub use hearing::is_unasked;
 
@@ -51,8 +68,13 @@ pub struct Clocks<'a> {
 impl Clocks<'_> {
     /// All cases of all clocks and sources.
     pub fn cases(&mut self) -> Vec<Case> {
-        let mut cases = self.multicast();
+        let mut cases = self.own();
+        cases.extend(self.multicast());
         cases.extend(self.statistics());
+        cases.extend(self.off_sources());
         cases
     }
 }
+
+#[cfg(test)]
+mod own_tests;

@@ -15,6 +15,7 @@ pub mod polling;
 mod sampled;
 pub mod senders;
 pub mod series;
+pub mod upstream;
 
 pub use sampled::{MOST_ROWS, Sampled};
 
@@ -83,6 +84,8 @@ pub struct Summaries {
     pub series: series::Series,
     /// What logs say happened.
     pub happenings: happenings::Happenings,
+    /// Whom sources follow.
+    pub upstream: upstream::Upstreams,
 }
 
 impl Summary for Summaries {
@@ -101,6 +104,7 @@ impl Summary for Summaries {
         self.senders.fold(material);
         self.series.fold(material);
         self.happenings.fold(material);
+        self.upstream.fold(material);
     }
 
     fn merge(&mut self, later: Self) {
@@ -118,6 +122,7 @@ impl Summary for Summaries {
         self.senders.merge(later.senders);
         self.series.merge(later.series);
         self.happenings.merge(later.happenings);
+        self.upstream.merge(later.upstream);
     }
 }
 

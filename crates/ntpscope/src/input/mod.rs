@@ -72,6 +72,7 @@ pub fn read_also<T: Default + Send>(
         rules.merge(summaries);
         merge(also);
     });
+    name_the_only_host(&mut scene, evidence);
     // Joining and folding each take a thread.
     std::thread::scope(|scope| {
         let (sender, batches) = sync_channel::<Vec<Exchange>>(WAITING);
@@ -121,6 +122,34 @@ pub fn scene(evidence: &Evidence) -> Scene {
         ..Input::default()
     };
     Scene::of(evidence.files.iter().map(input).collect())
+}
+
+/// Where no file below what was given says whose it is, all text is one host's, called for the folder that it was given
+/// from; or each file is a host's own, where two of one kind tell of the same time.
+fn name_the_only_host(scene: &mut Scene, evidence: &Evidence) {
+    if scene.inputs.iter().any(|input| input.host.is_some()) {
+        return;
+    }
+    let named: Vec<(usize, String)> = evidence
+        .sources
+        .iter()
+        .flat_map(|(source, files)| {
+            let is_text = |id: &usize| evidence.files.get(*id).is_some_and(|file| file.kind == Kind::Text);
+            files.clone().filter(is_text).map(|id| (id, source.owner()))
+        })
+        .collect();
+    let meanwhile = |a: &Input, b: &Input| {
+        let spans = a.span.zip(b.span).filter(|_| a.kind == b.kind);
+        spans.is_some_and(|(a, b)| a.0 < b.1 && b.0 < a.1)
+    };
+    let collide = |(k, (id, owner)): (usize, &(usize, String))| {
+        named[..k].iter().any(|(other, its)| its == owner && meanwhile(&scene.inputs[*id], &scene.inputs[*other]))
+    };
+    let several = named.iter().enumerate().any(collide);
+    for (id, owner) in named {
+        let input = &mut scene.inputs[id];
+        input.host = Some(if several { input.name.clone() } else { owner });
+    }
 }
 
 /// Does a number of jobs on as many threads as there are processors, and hands on what each gave, in the order of the

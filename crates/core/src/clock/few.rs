@@ -1,0 +1,66 @@
+//! Hosts with fewer sources than it takes to outvote one that lies (RFC 8633 §3.2: four).
+
+use super::apart::{View, is_own_clock};
+use super::{Case, Clocks};
+use crate::diagnosis::Place;
+use crate::model::Origin;
+use crate::rules::{Evidence, Finding, Measure};
+use crate::signs::Weighed;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// As many as outvote one, and still do when another is gone.
+const ENOUGH: usize = 4;
+
+/// Words of configurations that name one source; some of those that name several are enough.
+const ONE: [&str; 2] = ["server", "peer"];
+/// See [`ONE`].
+const SEVERAL: [&str; 6] = ["pool", "manycastclient", "multicastclient", "broadcastclient", "refclock", "servers"];
+
+impl Clocks<'_> {
+    /// A note for each host that has one to three sources.
+    pub(super) fn few_sources(&mut self, views: &[View]) -> Vec<Case> {
+        let mut heard: BTreeMap<&str, (BTreeSet<&str>, Vec<Origin>)> = BTreeMap::new();
+        for view in views {
+            let (sources, origins) = heard.entry(&view.host).or_default();
+            sources.insert(&view.source);
+            origins.extend(view.samples.first().map(|sample| sample.origin));
+        }
+        let mut cases = Vec::new();
+        for (host, (sources, origins)) in heard {
+            let inputs = self.scene.inputs_of(host);
+            let (mut configured, mut several) = (BTreeSet::new(), false);
+            for directive in self.rules.daemon.directives(&inputs) {
+                several |= SEVERAL.contains(&directive.keyword.as_str());
+                let first = directive.rest.split_whitespace().next().filter(|word| !is_own_clock(word));
+                configured.extend(first.filter(|_| ONE.contains(&directive.keyword.as_str())));
+            }
+            // A reference clock of its own is no source among others: it is what the host is there for.
+            let clock = |source: &&str| source.starts_with("127.127.") || source.contains('(');
+            let n = sources.len().max(configured.len());
+            if several || n == 0 || n >= ENOUGH || sources.iter().any(clock) || configured.iter().any(clock) {
+                continue;
+            }
+            let Some(evidence) = Evidence::of(origins) else { continue };
+            let names: Vec<&str> = sources.into_iter().collect();
+            let id = self.findings.add(Finding {
+                rule: "agreement",
+                subject: host.to_owned(),
+                statement: format!("{host} has {n} source{}: {}", if n == 1 { "" } else { "s" }, names.join(", ")),
+                measures: vec![("sources", Measure::Number(n as f64))],
+                evidence,
+                recipe: Some("grep -E '^(server|peer|pool)' ntp.conf, or ntpq -pn".into()),
+            });
+            let mut weighed = Weighed::new("configured", id);
+            weighed.hold("fewer-than-four", true, id);
+            cases.push(Case {
+                weighed,
+                place: Place::Client(host.to_owned()),
+                affected: BTreeSet::new(),
+                since: None,
+                from_the_start: true,
+                last: None,
+            });
+        }
+        cases
+    }
+}
