@@ -66,7 +66,7 @@ fn each_kind_draws_and_nothing_to_draw_is_an_error() {
     }
     let story = "stories/2-latent-port-108/evidence";
     assert!(printed(&[story, "-q", "loss"]).contains("loss (%)"));
-    let nothing = plot(&[story, "-q", "wander"]);
+    let nothing = plot(&["stories/1-oscillating-xen/evidence/dc1-xen2", "-q", "reach"]);
     assert_eq!(nothing.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&nothing.stderr).contains("nothing to draw"));
 }

@@ -56,10 +56,6 @@ fn sheet_of(picture: &Picture, ground: Ground) -> Sheet {
     let height = if picture.panels.len() <= FEW { TALL } else { FLAT };
     let mut sheet = Sheet::new(WIDTH, ground);
     let mut y = TOP;
-    if !picture.title.is_empty() {
-        sheet.text((LEFT, y + LINE / 2.0), &picture.title, TextAnchor::Start, sheet.ink.text);
-        y += LINE;
-    }
     for (at, panel) in picture.panels.iter().enumerate() {
         y += LINE;
         heading(&mut sheet, panel, y - 5.0);
@@ -67,7 +63,7 @@ fn sheet_of(picture: &Picture, ground: Ground) -> Sheet {
         y += height;
         if picture.panels.get(at + 1).is_none_or(|next| next.x != panel.x) {
             axis(&mut sheet, &panel.x, y);
-            y += AXIS;
+            y += AXIS + if panel.x.span().is_some() { LINE } else { 0.0 };
         }
         y += APART;
     }
@@ -107,6 +103,9 @@ fn axis(sheet: &mut Sheet, x: &Axis, y: f64) {
         let at = across(x, value);
         sheet.rule((at, y), (at, y + 4.0), sheet.ink.faint, 1.0);
         sheet.text((at, y + 17.0), &written, TextAnchor::Middle, sheet.ink.faint);
+    }
+    if let Some(span) = x.span() {
+        sheet.text((LEFT, y + 17.0 + LINE), &span, TextAnchor::Start, sheet.ink.faint);
     }
 }
 

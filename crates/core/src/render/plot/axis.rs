@@ -97,6 +97,12 @@ impl Axis {
         self.low <= value && value <= self.high
     }
 
+    /// From when to when, of an axis of time.
+    #[must_use]
+    pub fn span(&self) -> Option<String> {
+        (self.unit == Unit::Instant).then(|| format!("{} to {}", instant(self.low), instant(self.high)))
+    }
+
     /// The factor and name of the unit in which the axis is shown.
     #[must_use]
     pub fn shown(&self) -> (f64, &'static str) {
@@ -177,8 +183,7 @@ fn stamp(at: f64, step: f64) -> String {
 }
 
 /// RFC 3339, to the second.
-#[must_use]
-pub fn instant(at: f64) -> String {
+fn instant(at: f64) -> String {
     Time((at * 1e9) as i64).to_string()
 }
 

@@ -1,17 +1,16 @@
 //! Which panels a picture has.
 
 use super::{
-    Axis, Mark, MarkKind, Panel, Picture, Point, Quantity, Shape, Statistics, Traces, Unit, daily, histogram, instant,
-    line, share, stability, wedge,
+    Axis, Mark, MarkKind, Panel, Picture, Point, Quantity, Shape, Statistics, Traces, Unit, daily, histogram, line,
+    share, stability, wedge,
 };
 use crate::causes;
 use crate::diagnosis::{CLAIM, Claim};
 use crate::model::{Happening, InputId};
 use crate::rules::Summaries;
-use crate::rules::series::Sample;
 use crate::scene::Scene;
 use crate::time::Time;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// What is drawn of each host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,8 +85,6 @@ struct Host<'a> {
     name: String,
     inputs: Vec<InputId>,
     sources: BTreeSet<&'a str>,
-    /// The samples of each, where they are drawn.
-    samples: BTreeMap<&'a str, Vec<Sample>>,
 }
 
 impl<'a> Material<'a> {
@@ -98,17 +95,10 @@ impl<'a> Material<'a> {
             own.map(|(at, _)| InputId(at as u32)).collect()
         };
         let inputs: Vec<InputId> = if name.is_empty() { none() } else { self.scene.inputs_of(name) };
-        let mut samples = BTreeMap::new();
-        if view.kind == Kind::Time {
-            samples = self.rules.series.sources(&inputs);
-            let clock = self.rules.series.clock(&inputs);
-            if !clock.is_empty() {
-                samples.insert("", clock);
-            }
-        }
+        let sampled = if view.kind == Kind::Time { self.rules.series.names(&inputs) } else { BTreeSet::new() };
         let gathered = self.traces.iter().filter(|(host, ..)| *host == name).map(|(_, source, _)| source);
-        let sources = samples.keys().copied().chain(gathered).collect();
-        Host { name: name.to_owned(), inputs, sources, samples }
+        let sources = sampled.into_iter().chain(gathered).collect();
+        Host { name: name.to_owned(), inputs, sources }
     }
 
     /// All hosts of which anything can be drawn.
@@ -124,13 +114,14 @@ impl<'a> Material<'a> {
         named.chain(self.traces.iter().map(|(host, ..)| host)).map(ToOwned::to_owned).collect()
     }
 
+    /// Over time, of the samples that rules have, and else of all rows.
     fn points(&self, host: &Host<'_>, source: &str, quantity: Quantity) -> Vec<Point> {
-        let of_samples = || {
-            let (samples, value) = (host.samples.get(source)?, quantity.of_sample()?);
-            let points = samples.iter().map(|sample| (sample.time.since_s(Time(0)), value(sample)));
-            Some(points.filter(|(_, value)| value.is_finite()).collect())
-        };
-        of_samples().unwrap_or_else(|| self.gathered(&host.name, source, quantity))
+        let Some(value) = quantity.of_sample() else { return self.gathered(&host.name, source, quantity) };
+        let samples = self.rules.series.held(&host.inputs, source);
+        let points = samples.map(|sample| (sample.time.since_s(Time(0)), value(sample)));
+        let mut points: Vec<Point> = points.filter(|(_, value)| value.is_finite()).collect();
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        points
     }
 
     fn gathered(&self, host: &str, source: &str, quantity: Quantity) -> Vec<Point> {
@@ -167,6 +158,26 @@ fn label(host: &str, source: &str) -> String {
         ("", source) => source.to_owned(),
         (host, "") => host.to_owned(),
         (host, source) => format!("{host} {source}"),
+    }
+}
+
+/// Gives panels whose times are near each other one axis, and brings them together, in their order. Evidence of another month stands apart, or
+/// nobody would see either.
+fn share_axes(panels: &mut [Panel]) {
+    let mut own: Vec<(f64, f64)> = panels.iter().map(|panel| (panel.x.low, panel.x.high)).collect();
+    own.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut spans: Vec<(f64, f64)> = Vec::new();
+    for (low, high) in own {
+        match spans.last_mut().filter(|(from, to)| low - *to <= (*to - *from).max(high - low)) {
+            Some((_, to)) => *to = to.max(high),
+            None => spans.push((low, high)),
+        }
+    }
+    let span_of = |panel: &Panel| spans.iter().rposition(|(from, _)| *from <= panel.x.low).unwrap_or_default();
+    panels.sort_by_key(span_of);
+    for panel in panels.iter_mut() {
+        let (from, to) = spans[span_of(panel)];
+        on_axis(panel, Axis::of(from, to, Unit::Instant));
     }
 }
 
@@ -215,17 +226,15 @@ pub fn picture(material: &Material<'_>, view: &View) -> Option<Picture> {
                 }
                 Kind::Allan if quantities(&host, source, view, is_alone).is_empty() => Vec::new(),
                 Kind::Allan => {
-                    let points = material.points(&host, source, Quantity::Offset);
+                    let points = material.gathered(name, source, Quantity::Offset);
                     stability(format!("{label} Allan deviation"), &points).into_iter().collect()
                 }
                 _ => of_quantities(material, &host, source, &marks, (view, is_alone)),
             });
         }
     }
-    let spans = panels.iter().map(|panel: &Panel| &panel.x).filter(|x| x.unit == Unit::Instant);
-    let span = spans.map(|x| (x.low, x.high)).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
-    if let Some((from, to)) = span {
-        panels.iter_mut().for_each(|panel| on_axis(panel, Axis::of(from, to, Unit::Instant)));
+    if view.kind == Kind::Time {
+        share_axes(&mut panels);
     }
     if panels.is_empty() {
         return None;
@@ -233,7 +242,6 @@ pub fn picture(material: &Material<'_>, view: &View) -> Option<Picture> {
     if view.same_scale {
         one_scale(&mut panels);
     }
-    let title = span.map_or_else(String::new, |(from, to)| format!("{} to {}", instant(from), instant(to)));
     let mut notes: Vec<String> = what_is_drawn(view.kind).map(ToOwned::to_owned).into_iter().collect();
     if view.kind == Kind::Time {
         notes
@@ -242,7 +250,7 @@ pub fn picture(material: &Material<'_>, view: &View) -> Option<Picture> {
             }));
     }
     let signs = panels.iter().flat_map(|panel| &panel.marks).map(|mark| mark.kind).collect();
-    Some(Picture { title, panels, signs, notes })
+    Some(Picture { panels, signs, notes })
 }
 
 fn of_quantities(
@@ -254,7 +262,11 @@ fn of_quantities(
 ) -> Vec<Panel> {
     let panel = |of: Quantity| {
         let label = format!("{} {}", label(&host.name, source), of.word());
-        let (points, unit) = (material.points(host, source, of), of.unit());
+        let points = match view.kind {
+            Kind::Time => material.points(host, source, of),
+            _ => material.gathered(&host.name, source, of),
+        };
+        let unit = of.unit();
         match view.kind {
             Kind::Histogram => {
                 let values: Vec<f64> = points.into_iter().map(|(_, value)| value).collect();

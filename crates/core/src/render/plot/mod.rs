@@ -15,7 +15,7 @@ pub mod terminal;
 mod traces;
 
 pub use allan::allan;
-pub use axis::{Axis, Unit, instant};
+pub use axis::{Axis, Unit};
 pub use columns::{Column, columns, gaps, patience_s, visible};
 pub use compose::{Kind, Material, View, picture, statistics};
 pub use hours::hours;
@@ -31,8 +31,6 @@ pub type Point = (f64, f64);
 /// Panels that stand below each other.
 #[derive(Clone, Debug, Default)]
 pub struct Picture {
-    /// What it shows.
-    pub title: String,
     /// From above.
     pub panels: Vec<Panel>,
     /// The kinds of marks that its panels have.

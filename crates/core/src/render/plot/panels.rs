@@ -24,15 +24,16 @@ impl Bounds {
     #[must_use]
     pub fn of(values: impl Iterator<Item = f64>) -> Option<Bounds> {
         let mut values: Vec<f64> = values.filter(|value| value.is_finite()).collect();
-        values.sort_by(f64::total_cmp);
-        let (least, most) = (*values.first()?, *values.last()?);
-        let at = |percent: usize| values.get(values.len() * percent / 100).copied().unwrap_or(most);
-        let (bottom, top) = (at(1), at(99));
+        let least = values.iter().copied().reduce(f64::min)?;
+        let most = values.iter().copied().reduce(f64::max)?;
+        let last = values.len() - 1;
+        let mut at = |percent: usize| *values.select_nth_unstable_by(last * percent / 100, f64::total_cmp).1;
+        let (bottom, median, top) = (at(1), at(50), at(99));
         let room = (top - bottom) / 2.0;
         // Values that are all alike but a few leave no room: then all are shown.
         let (low, high) = if room > 0.0 { (least.max(bottom - room), most.min(top + room)) } else { (least, most) };
         let beyond = values.iter().filter(|value| **value < low || **value > high).count();
-        Some(Bounds { low, high, least, most, median: at(50), beyond })
+        Some(Bounds { low, high, least, most, median, beyond })
     }
 
     /// The scale, with a little air.
@@ -69,11 +70,17 @@ const FINEST: usize = 4096;
 #[must_use]
 pub fn line(label: String, points: Vec<Point>, unit: Unit, mut marks: Vec<Mark>) -> Option<Panel> {
     let bounds = Bounds::of(points.iter().map(|(_, y)| *y))?;
-    let x = Axis::of(points.first()?.0, points.last()?.0, Unit::Instant);
+    let x = over(&points)?;
     let patience = patience_s(&points);
     marks.extend(gaps(&points, patience).map(|(from, to)| Mark { kind: MarkKind::Gap, from, to }));
     let shape = Shape::Line { points: visible(points, &x, FINEST), patience };
     Some(Panel { label, note: bounds.words(unit), x, y: bounds.axis(unit), shape, marks })
+}
+
+/// The time that points in its order take; `None` where that is no time.
+fn over(points: &[Point]) -> Option<Axis> {
+    let (from, to) = (points.first()?.0, points.last()?.0);
+    (from < to).then(|| Axis::of(from, to, Unit::Instant))
 }
 
 /// A share of ones among ones and zeros over time, in bars of at least so many.
@@ -82,7 +89,7 @@ const IN_A_BAR: usize = 8;
 /// How the share of ones went.
 #[must_use]
 pub fn share(label: String, points: &[Point], marks: Vec<Mark>) -> Option<Panel> {
-    let x = Axis::of(points.first()?.0, points.last()?.0, Unit::Instant);
+    let x = over(points)?;
     let n = (points.len() / IN_A_BAR).clamp(1, BARS.1 as usize);
     let mut counts = vec![(0_usize, 0.0); n];
     for (at, value) in points {

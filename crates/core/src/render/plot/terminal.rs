@@ -60,9 +60,6 @@ type Cells = Vec<(char, Ink)>;
 pub fn draw(picture: &Picture, terminal: Terminal) -> String {
     let width = terminal.width.max(NARROWEST);
     let mut lines: Vec<Cells> = Vec::new();
-    if !picture.title.is_empty() {
-        lines.push(text(&picture.title, Ink::Text));
-    }
     for (at, panel) in picture.panels.iter().enumerate() {
         lines.push(heading(panel, width));
         lines.extend(panel_rows(panel, width - MARGIN, terminal.height.max(1)));
@@ -263,8 +260,8 @@ fn mark_row(marks: &[Mark], x: &Axis, width: usize) -> Option<Cells> {
     cells.iter().any(|(c, _)| *c != ' ').then(|| margin.chain(cells.iter().copied()).collect())
 }
 
-/// The axis to the right, and its numbers below it.
-fn axis_rows(x: &Axis, all: usize) -> [Cells; 2] {
+/// The axis to the right, its numbers below it, and of time from when to when it goes.
+fn axis_rows(x: &Axis, all: usize) -> Vec<Cells> {
     let width = all - MARGIN;
     let mut line: Vec<char> = vec!['─'; width];
     let mut numbers = vec![' '; all];
@@ -289,7 +286,9 @@ fn axis_rows(x: &Axis, all: usize) -> [Cells; 2] {
     let mut axis = vec![(' ', Ink::Text); MARGIN - 1];
     axis.push(('└', Ink::Faint));
     axis.extend(line.into_iter().map(|c| (c, Ink::Faint)));
-    [axis, numbers.into_iter().map(|c| (c, Ink::Faint)).collect()]
+    let mut rows = vec![axis, numbers.into_iter().map(|c| (c, Ink::Faint)).collect()];
+    rows.extend(x.span().map(|span| text(&format!("{:MARGIN$}{span}", ""), Ink::Faint)));
+    rows
 }
 
 /// The line as text, without blanks at its end.
@@ -332,21 +331,21 @@ mod tests {
         let signs = panel.marks.iter().map(|mark| mark.kind).collect();
         let notes =
             vec!["FAULT: one (probability 0.99): a sentence that is longer than a line of eighty characters is".into()];
-        let picture = Picture { title: "1970-01-01".into(), panels: vec![panel], signs, notes };
+        let picture = Picture { panels: vec![panel], signs, notes };
         let terminal = Terminal { width: 80, height: 5, colour: false };
         let drawn = draw(&picture, terminal);
         assert!(drawn.lines().all(|line| line.chars().count() <= 80), "{drawn}");
         expect![[r#"
-            1970-01-01
-            h1� offset (ms)                      -0.119 to 5.00 s, median 0.000; 1 beyond ▲▼
+            h1� offset (ms)                       -119 to 5000 ms, median 0.127; 1 beyond ▲▼
                  200┤               ▲
                     │               ⢸        ⣀   ⢠⣄                               ⣤⡀
-                    │     ⣀⣀  ⢀⡤⡄  ⡴⢺⡀ ⢠⠏⢧  ⣸⠉⡇ ⢀⡏⠸⡄      ⢀⣀⡀  ⡤⢤  ⢠⠖⣆  ⡼⠉    ⢀⡀ ⢸⠁⢧       ⣀
-                   0┤⠉⠉⠙⠒⠋⠁⠈⠳⠴⠋┈⠙⣆⡼⠁┈⢳⣀⡞┈⠘⡆⢠⠇┈⢹⡀⣸┈┈⣇⢸⠉⠉⠉⠓⠒⠋┈⠙⠦⠞⠁⠈⢳⣠⠏┈⠘⣆⣰⠃┈┈┈┈┈┈⣇┈⡏┈⠸⡏⠉⠉⠉⠙⠒⠚⠁
-                    │                 ⠉   ⠙⠋   ⠧⠇  ⠸⣼                 ⠈⠁       ⠸⠼⠁
+                    │     ⣀⣀  ⢀⡤⡄  ⡴⢺⡀ ⢠⠏⢧  ⣸⠉⡇ ⢀⡏⠸⡄      ⢀⣀⡀  ⡤⢤  ⢠⠖⣆  ⡼⠉    ⢠⡀ ⢸⠁⢧       ⣀
+                   0┤⠉⠉⠙⠒⠋⠁⠈⠳⠴⠋┈⠙⣆⡼⠁┈⢳⣀⡞┈⠘⣆⢠⠇┈⢹⡀⣸┈┈⣇⢸⠉⠉⠉⠓⠒⠋┈⠙⠦⠞⠁⠈⢳⣠⠏┈⠘⣆⣰⠃┈┈┈┈┈┈⣇┈⡏┈⠸⡏⠉⠉⠉⠙⠒⠚⠁
+                    │                 ⠉   ⠘⠋   ⠧⠇  ⠸⣼                 ⠈⠁       ⠸⠼⠁
                      r                              s                    ░░░░░░     s
                     └┬────────────────┬─────────────────┬─────────────────┬─────────────────
             UTC    00:00            06:00             12:00             18:00
+                     1970-01-01T00:00:00Z to 1970-01-01T23:58:56Z
             s step, r start of the daemon, ░ no rows
             FAULT: one (probability 0.99): a sentence that is longer than a line of eighty
               characters is
