@@ -120,27 +120,27 @@ fn distance_s(sample: &Sample, root_s: f64) -> f64 {
 }
 
 /// Another source of the same host.
-struct Other<'a> {
+pub(super) struct Other<'a> {
     samples: &'a [Sample],
     root_s: f64,
     widest: i64,
 }
 
 /// Where another source was at a time: its offset, how far it moved between two samples, and its distance.
-struct Met {
-    offset_s: f64,
+pub(super) struct Met {
+    pub(super) offset_s: f64,
     moved_s: f64,
     distance_s: f64,
 }
 
 impl Other<'_> {
-    fn of(samples: &[Sample], root_s: f64) -> Other<'_> {
+    pub(super) fn of(samples: &[Sample], root_s: f64) -> Other<'_> {
         let usual = median(samples.windows(2).map(|pair| pair[1].time.since_s(pair[0].time)));
         let widest_s = (INTERVALS * usual.unwrap_or(0.0)).max(AT_LEAST_S);
         Other { samples, root_s, widest: (widest_s * SECOND as f64) as i64 }
     }
 
-    fn at(&self, time: Time) -> Option<Met> {
+    pub(super) fn at(&self, time: Time) -> Option<Met> {
         let next = self.samples.partition_point(|sample| sample.time < time);
         let (before, after) = (self.samples.get(next.checked_sub(1)?)?, self.samples.get(next)?);
         let between = after.time.0 - before.time.0;

@@ -2,8 +2,8 @@
 //! of it (RFC 5905 §8, figure 17: the offset is wrong by half the difference of the two directions); what both take
 //! longer alike leaves the offset alone. An asymmetry that was always there can't be seen in either, and is not told.
 
-use super::apart::View;
-use super::course::{jumps, median, noise, quantile, shift};
+use super::apart::{Other, View};
+use super::course::{Jump, jumps, median, noise, quantile, shift};
 use crate::rules::series::Sample;
 
 /// Least change of a delay that is told, in seconds and as a share of the delay: public paths change by less all the time.
@@ -11,8 +11,11 @@ const LEAST_S: f64 = 2e-3;
 /// See [`LEAST_S`].
 const LEAST_SHARE: f64 = 0.2;
 
-/// Points from which on a course is looked at.
-const FEWEST: usize = 12;
+/// All that follows a change is away from all that was before by this share of it, or it was an episode.
+const FOR_GOOD: f64 = 0.5;
+
+/// Seconds between two sources' first samples of one change.
+const TOGETHER_S: f64 = 3600.0;
 
 /// An answer has queued that took longer than usual by this many times the usual spread of the delay.
 const QUEUED: f64 = 8.0;
@@ -60,6 +63,8 @@ pub(super) struct Queueing {
     pub(super) longer_s: f64,
     /// The offset's excursion as a share of half the delay's, in the median: 1 where requests queue, -1 where answers do.
     pub(super) limb: Option<f64>,
+    /// The same, of its offset as it is: where all sources queue, they tell nothing of each other.
+    pub(super) own_limb: Option<f64>,
     /// Whether they vary as queues do, or have one delay as another way has.
     pub(super) varies: bool,
     /// The first and the last.
@@ -69,87 +74,122 @@ pub(super) struct Queueing {
 impl Queueing {
     /// Whether the excursions keep to one limb of the wedge.
     pub(super) fn is_one_sided(&self) -> Option<bool> {
-        self.limb.map(|limb| (0.6..=1.4).contains(&limb.abs()))
+        self.limb.map(|limb| ONE_SIDED.contains(&limb.abs()))
     }
 }
 
-/// Samples with their delays, and what is known of their offsets: apart from the others, or as they are.
-struct Course {
-    samples: Vec<Sample>,
-    delays_s: Vec<f64>,
-    offsets_s: Vec<f64>,
-    /// Whether the offsets are held against others, so that the host's own clock does not matter.
-    held: bool,
+/// Excursions as a share of half the delay's that keep to one limb.
+const ONE_SIDED: std::ops::RangeInclusive<f64> = 0.6..=1.4;
+
+/// The samples of a view that have a delay, and these delays.
+fn delays(view: &View) -> (Vec<Sample>, Vec<f64>) {
+    let known = view.samples.iter().filter(|sample| sample.delay_s.is_finite() && sample.delay_s > 0.0);
+    known.map(|sample| (*sample, f64::from(sample.delay_s))).unzip()
 }
 
-fn course(view: &View) -> Course {
-    let judged = view.judged();
-    let held = judged.len() >= FEWEST;
-    let pairs: Vec<(Sample, f64)> = if held {
-        judged.iter().map(|point| (point.sample, point.apart_s)).collect()
-    } else {
-        view.samples.iter().map(|sample| (*sample, sample.offset_s)).collect()
-    };
-    let known: Vec<_> =
-        pairs.into_iter().filter(|(sample, _)| sample.delay_s.is_finite() && sample.delay_s > 0.0).collect();
-    Course {
-        samples: known.iter().map(|(sample, _)| *sample).collect(),
-        delays_s: known.iter().map(|(sample, _)| f64::from(sample.delay_s)).collect(),
-        offsets_s: known.iter().map(|(_, offset_s)| *offset_s).collect(),
-        held,
-    }
-}
-
-/// Where the delay of a source changes for good.
-pub(super) fn turns(view: &View) -> Vec<Turn> {
-    let course = course(view);
-    let Some(usual_s) = quantile(course.delays_s.iter().copied(), USUAL) else { return Vec::new() };
-    let least_s = LEAST_S.max(LEAST_SHARE * usual_s);
-    let turn = |at: usize, delay_s: f64| {
-        let offset_s = if course.held {
-            shift(&course.offsets_s, at).zip(Some(noise(&course.offsets_s)))
-        } else {
-            // The clock follows soon: only the next sample tells.
-            let near = &course.offsets_s[at.saturating_sub(4)..(at + 2).min(course.offsets_s.len())];
-            let before = median(near.iter().copied().take(4));
-            before.map(|before| (course.offsets_s[at] - before, noise(&course.offsets_s)))
+/// Where the delay of a source changes for good: the largest change of each source of one host, and whether all of
+/// several sources share it.
+pub(super) fn turns<'a>(views: &[&'a View]) -> Vec<(&'a View, Turn, bool)> {
+    let largest = |view: &&'a View| {
+        let (samples, delays_s) = delays(view);
+        let usual_s = quantile(delays_s.iter().copied(), USUAL)?;
+        let least_s = LEAST_S.max(LEAST_SHARE * usual_s);
+        let level = |range: &[f64]| median(range.iter().copied());
+        let stays = |jump: &Jump| {
+            let change_s = level(&delays_s[jump.at..])? - level(&delays_s[..jump.at])?;
+            Some(change_s / jump.by >= FOR_GOOD)
         };
-        Turn { between: (course.samples[at - 1], course.samples[at]), delay_s, offset_s }
+        let lasting = jumps(&delays_s, least_s).into_iter().filter(|jump| stays(jump) == Some(true));
+        let jump = lasting.max_by(|a, b| a.by.abs().total_cmp(&b.by.abs()))?;
+        Some((*view, (samples[jump.at - 1], samples[jump.at]), jump.by))
     };
-    jumps(&course.delays_s, least_s).into_iter().map(|jump| turn(jump.at, jump.by)).collect()
+    let turned: Vec<_> = views.iter().filter_map(largest).collect();
+    let turn = |(view, between, delay_s): &(&'a View, (Sample, Sample), f64)| {
+        let steady: Vec<&View> = views
+            .iter()
+            .copied()
+            .filter(|other| other.printed != view.printed)
+            .filter(|other| !turned.iter().any(|(v, at, _)| v.printed == other.printed && together(at.1, between.1)))
+            .collect();
+        let offset_s = if steady.is_empty() { at_once(view, between.1) } else { against(view, &steady, between.1) };
+        (*view, Turn { between: *between, delay_s: *delay_s, offset_s }, steady.is_empty() && views.len() > 1)
+    };
+    turned.iter().map(turn).collect()
+}
+
+/// Whether two sources' samples show one change: each is polled in its own time, and ntpd's filter prefers the old ones of
+/// short delay for some polls.
+pub(super) fn together(a: Sample, b: Sample) -> bool {
+    a.time.since_s(b.time).abs() <= TOGETHER_S
+}
+
+/// By how much a source's offset against others of its host changes for good from a sample on, and the noise.
+fn against(view: &View, steady: &[&View], from: Sample) -> Option<(f64, f64)> {
+    let others: Vec<_> = steady.iter().map(|other| Other::of(&other.samples, 0.0)).collect();
+    let apart = view.samples.iter().filter_map(|sample| {
+        let middle_s = median(others.iter().filter_map(|other| Some(other.at(sample.time)?.offset_s)))?;
+        Some((sample.time, sample.offset_s - middle_s))
+    });
+    let (times, offsets_s): (Vec<_>, Vec<_>) = apart.unzip();
+    let at = times.partition_point(|time| *time < from.time);
+    Some((shift(&offsets_s, at)?, noise(&offsets_s)))
+}
+
+/// By how much a source's offset changes at once at a sample, where nothing else tells; the clock follows soon.
+fn at_once(view: &View, from: Sample) -> Option<(f64, f64)> {
+    let offsets_s: Vec<f64> = view.samples.iter().map(|sample| sample.offset_s).collect();
+    let at = view.samples.partition_point(|sample| sample.time < from.time);
+    let before_s = median(offsets_s.get(at.checked_sub(4)?..at)?.iter().copied())?;
+    let after_s = median(offsets_s.get(at..at + 2)?.iter().copied())?;
+    Some((after_s - before_s, noise(&offsets_s)))
 }
 
 /// Whether answers of a source queue in episodes.
 pub(super) fn queueing(view: &View) -> Option<Queueing> {
-    let course = course(view);
-    let usual_s = quantile(course.delays_s.iter().copied(), USUAL)?;
-    let middle_s = median(course.delays_s.iter().copied())?;
-    let spread_s = 1.4826 * median(course.delays_s.iter().map(|delay_s| (delay_s - middle_s).abs()))?;
+    let (samples, delays_s) = delays(view);
+    let usual_s = quantile(delays_s.iter().copied(), USUAL)?;
+    let middle_s = median(delays_s.iter().copied())?;
+    let spread_s = 1.4826 * median(delays_s.iter().map(|delay_s| (delay_s - middle_s).abs()))?;
     let least_s = LEAST_S.max(LEAST_SHARE * usual_s).max(QUEUED * spread_s);
-    let longer = |at: &usize| course.delays_s[*at] - usual_s;
-    let queued: Vec<usize> = (0..course.delays_s.len()).filter(|at| longer(at) >= least_s).collect();
+    let longer = |at: &usize| delays_s[*at] - usual_s;
+    let queued: Vec<usize> = (0..delays_s.len()).filter(|at| longer(at) >= least_s).collect();
     let (first, last) = (*queued.first()?, *queued.last()?);
-    if queued.len() < FEWEST_QUEUED || queued.len() as f64 > MOST_QUEUED * course.delays_s.len() as f64 {
+    if queued.len() < FEWEST_QUEUED || queued.len() as f64 > MOST_QUEUED * delays_s.len() as f64 {
         return None;
     }
     // What stays until the end is no episode.
     let episodes = queued.chunk_by(|a, b| b - a <= APART).filter(|run| {
-        let ends = run.last().is_some_and(|at| at + APART < course.delays_s.len());
+        let ends = run.last().is_some_and(|at| at + APART < delays_s.len());
         run.len() >= FEWEST_OF_EPISODE && ends
     });
     let episodes = episodes.count();
     let longer_s = median(queued.iter().map(longer))?;
-    let level_s = median(course.offsets_s.iter().copied())?;
-    let limb =
-        course.held.then(|| median(queued.iter().map(|at| 2.0 * (course.offsets_s[*at] - level_s) / longer(at))));
+    let judged = view.judged();
+    let level_s = median(judged.iter().map(|point| point.apart_s)).unwrap_or(0.0);
+    let of_judged = judged.iter().filter_map(|point| {
+        let longer_s = f64::from(point.sample.delay_s) - usual_s;
+        (longer_s >= least_s).then(|| 2.0 * (point.apart_s - level_s) / longer_s)
+    });
+    let of_judged: Vec<f64> = of_judged.collect();
+    let limb = median(of_judged.iter().copied()).filter(|_| of_judged.len() >= FEWEST_QUEUED);
+    // Against what the clock was before and after, as far as samples that did not queue tell.
+    let quiet: Vec<&Sample> =
+        samples.iter().zip(&delays_s).filter(|(_, s)| **s - usual_s < least_s).map(|(s, _)| s).collect();
+    let own_limb = median(queued.iter().filter_map(|at| {
+        let next = quiet.partition_point(|sample| sample.time < samples[*at].time);
+        let near = quiet.get(next.saturating_sub(2)..(next + 2).min(quiet.len()))?;
+        let excursion_s = samples[*at].offset_s - median(near.iter().map(|sample| sample.offset_s))?;
+        Some(2.0 * excursion_s / longer(at))
+    }));
     let spread = [0.25, 0.75].map(|share| quantile(queued.iter().map(longer), share).unwrap_or(longer_s));
     (episodes > 0).then_some(Queueing {
-        of: (queued.len(), course.delays_s.len()),
+        of: (queued.len(), delays_s.len()),
         episodes,
         longer_s,
-        limb: limb.flatten(),
+        limb,
+        own_limb,
         varies: spread[1] - spread[0] > VARIES * longer_s,
-        ends: (course.samples[first], course.samples[last]),
+        ends: (samples[first], samples[last]),
     })
 }
 

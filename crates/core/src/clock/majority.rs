@@ -20,7 +20,12 @@ const KNOWN: [&str; 3] = ["offset-apart", "drifts-apart", "jumped-alone"];
 
 impl Clocks<'_> {
     /// One case for each set of sources that disagree, with all hosts that ask them.
-    pub(super) fn undecided_majorities(&mut self, views: &[View], known: &[Case]) -> Vec<Case> {
+    pub(super) fn undecided_majorities(
+        &mut self,
+        views: &[View],
+        known: &[Case],
+        explained: &BTreeSet<String>,
+    ) -> Vec<Case> {
         let is_known = |source: &str| {
             known.iter().any(|case| {
                 let wrong = KNOWN.iter().any(|name| case.weighed.sign(name).is_some_and(|sign| sign.holds));
@@ -32,7 +37,7 @@ impl Clocks<'_> {
         let mut cases: BTreeMap<BTreeSet<&str>, Case> = BTreeMap::new();
         for (host, views) in by_host {
             let sources: BTreeSet<&str> = views.iter().map(|view| view.source.as_str()).collect();
-            if sources.iter().any(|source| is_known(source)) {
+            if explained.contains(host) || sources.iter().any(|source| is_known(source)) {
                 continue;
             }
             // Each source sees the same disagreement; the one that was asked most tells it.

@@ -1,6 +1,6 @@
 //! Sources that look independent and are not: several follow one, or hosts follow each other in a ring.
 
-use super::agreement::standing;
+use super::agreement::{Standing, standing};
 use super::apart::View;
 use super::course::median;
 use super::verdict::{follows, seconds};
@@ -16,7 +16,7 @@ use std::net::IpAddr;
 
 /// When the sources that share an upstream have moved, the host's clock lags behind them, for so long before and after the
 /// one that did not move is seen apart.
-const BEFORE: i64 = 3600 * SECOND;
+const BEFORE: i64 = 3 * 3600 * SECOND;
 /// See [`BEFORE`].
 const AFTER: i64 = 3 * 3600 * SECOND;
 
@@ -24,6 +24,9 @@ const AFTER: i64 = 3 * 3600 * SECOND;
 const LAGS: f64 = 0.2;
 /// See [`LAGS`].
 const UNUSUAL: f64 = 5.0;
+
+/// How alike the way of one is to that of all.
+const ALIKE: f64 = 0.3;
 
 /// Hosts in a ring, at the most.
 const LONGEST_RING: usize = 6;
@@ -33,6 +36,40 @@ const RING_S: f64 = 1800.0;
 
 /// In a ring each counts one more than the one before, round and round; in a tree a stratum changes by one or two.
 const CLIMBS: u8 = 4;
+
+/// A source is apart for good that is so at the end, by this share of the most.
+const STAYS: f64 = 0.5;
+
+/// Sources of one host that follow one upstream, and one source that is apart from them.
+struct Shared<'a> {
+    upstream: IpAddr,
+    view: &'a View,
+    standing: Standing,
+    members: Vec<(&'a View, Origin)>,
+    at: Time,
+    /// How far the host's clock was from them when they parted, at the most, and usually.
+    lag_s: (f64, f64),
+    /// One of them was there before the others.
+    ahead: bool,
+}
+
+impl Shared<'_> {
+    /// Whether the many moved, and not the one: one went first, or the host's clock, which had followed them, was left
+    /// behind.
+    fn moved(&self) -> bool {
+        let (most_s, usual_s) = self.lag_s;
+        self.ahead || most_s >= LAGS * self.standing.at_last_s.abs() && most_s >= UNUSUAL * usual_s
+    }
+}
+
+/// How far a host's clock was from the middle of its sources about a time at the most, and usually at others.
+fn lag(view: &View, at: Time) -> Option<(f64, f64)> {
+    let is_near = |time: Time| time.0 >= at.0 - BEFORE && time.0 <= at.0 + AFTER;
+    let middles = view.points.iter().map(|p| (p.sample.time, (p.sample.offset_s - p.apart_s).abs()));
+    let (near, far): (Vec<_>, Vec<_>) = middles.partition(|(time, _)| is_near(*time));
+    let most_s = near.into_iter().map(|(_, s)| s).fold(0.0, f64::max);
+    Some((most_s, median(far.into_iter().map(|(_, s)| s))?))
+}
 
 /// Who names whom as its reference, and while.
 struct Edge {
@@ -45,54 +82,61 @@ struct Edge {
 
 impl Clocks<'_> {
     /// Where a source seems apart from others that all follow one upstream, and it was these that moved: the case is the
-    /// upstream's.
-    pub(super) fn shared_upstreams(&mut self, views: &[View], cases: &mut BTreeMap<String, Case>) {
-        let mut blamed: BTreeMap<String, Vec<(IpAddr, FindingId, &View, BTreeSet<String>)>> = BTreeMap::new();
-        for view in views.iter().filter(|view| view.sources > 2 && cases.contains_key(&view.source)) {
-            if let Some((upstream, id, members)) = self.shared_upstream(view, views) {
-                blamed.entry(view.source.clone()).or_default().push((upstream, id, view, members));
+    /// upstream's, and neither that source's nor theirs. Gives the hosts that this is true of.
+    pub(super) fn shared_upstreams(&mut self, views: &[View], cases: &mut BTreeMap<String, Case>) -> BTreeSet<String> {
+        let off = |view: &&View| view.sources > 2 && cases.contains_key(&view.source);
+        let seen: Vec<Shared<'_>> =
+            views.iter().filter(off).filter_map(|view| self.shared_upstream(view, views)).collect();
+        let moved: BTreeSet<IpAddr> = seen
+            .iter()
+            .filter(|s| s.moved() || cases.contains_key(&self.scene.name(s.upstream)))
+            .map(|s| s.upstream)
+            .collect();
+        let hosts: BTreeSet<String> = self.scene.hosts().into_iter().map(str::to_owned).collect();
+        let mut explained = BTreeSet::new();
+        for shared in seen.iter().filter(|s| moved.contains(&s.upstream)) {
+            let Some(id) = self.tell_shared(shared) else { continue };
+            let name = self.scene.name(shared.upstream);
+            let wrongly = cases.remove(&shared.view.source);
+            let members: BTreeSet<&String> = shared.members.iter().map(|(other, _)| &other.source).collect();
+            cases.retain(|source, _| !members.contains(source));
+            let since = wrongly.as_ref().and_then(|case| case.since);
+            let case = cases.entry(name.clone()).or_insert_with(|| Case {
+                weighed: Weighed::new("source", id),
+                place: Place::Source(name, Some(shared.upstream)),
+                affected: BTreeSet::new(),
+                since,
+                from_the_start: wrongly.as_ref().is_some_and(|case| case.from_the_start),
+                last: None,
+            });
+            case.weighed.hold("shared-upstream", true, id);
+            case.affected.extend(members.into_iter().filter(|member| hosts.contains(*member)).cloned());
+            if !follows(shared.view, &shared.standing) {
+                case.affected.insert(shared.view.host.clone());
             }
+            case.last = case.last.max(wrongly.and_then(|case| case.last));
+            explained.insert(shared.view.host.clone());
         }
-        for (source, blamed) in blamed {
-            let Some(wrongly) = cases.remove(&source) else { continue };
-            for (upstream, id, view, members) in blamed {
-                let name = self.scene.name(upstream);
-                let case = cases.entry(name.clone()).or_insert_with(|| Case {
-                    weighed: Weighed::new("source", id),
-                    place: Place::Source(name, Some(upstream)),
-                    affected: BTreeSet::new(),
-                    since: wrongly.since,
-                    from_the_start: wrongly.from_the_start,
-                    last: wrongly.last,
-                });
-                case.weighed.hold("shared-upstream", true, id);
-                let hosts = self.scene.hosts();
-                case.affected.extend(members.into_iter().filter(|member| hosts.contains(member.as_str())));
-                if !follows(view, &standing(view)) {
-                    case.affected.insert(view.host.clone());
-                }
-                case.since = case.since.min(wrongly.since);
-            }
-        }
+        explained
     }
 
-    /// The upstream that most of the other sources of a host share, if these moved and not the source of the view.
-    fn shared_upstream(&mut self, view: &View, views: &[View]) -> Option<(IpAddr, FindingId, BTreeSet<String>)> {
+    /// The upstream that most of the other sources of a host share, where the source of the view stays apart from them.
+    fn shared_upstream<'a>(&self, view: &'a View, views: &'a [View]) -> Option<Shared<'a>> {
         let standing = standing(view);
-        if !standing.is_off() {
+        let jump = standing.jumps.iter().max_by(|a, b| a.by_s.abs().total_cmp(&b.by_s.abs()));
+        let far_s = jump.map_or(0.0, |jump| jump.by_s.abs()).max(standing.beyond.map_or(0.0, |b| b.apart_s.abs()));
+        // What is away for a while only follows at its own pace.
+        if !standing.is_off() || standing.at_last_s.abs() < STAYS * far_s {
             return None;
         }
+        let at = jump.map(|jump| jump.between.1.time).or(standing.beyond.map(|beyond| beyond.ends.0.time))?;
         let inputs = self.scene.inputs_of(&view.host);
         let others: Vec<&View> = views.iter().filter(|v| v.host == view.host && v.source != view.source).collect();
-        let mut upstreams: BTreeMap<IpAddr, Vec<(&View, &Spell)>> = BTreeMap::new();
+        let mut upstreams: BTreeMap<IpAddr, BTreeMap<&str, (&View, Origin)>> = BTreeMap::new();
         for other in &others {
-            let named = self.rules.upstream.spells(&inputs, &other.printed);
-            let mut seen = BTreeSet::new();
-            for spell in named {
-                if let Reference::Address(upstream) = reference(&spell.refid)
-                    && seen.insert(upstream)
-                {
-                    upstreams.entry(upstream).or_default().push((other, spell));
+            for spell in self.rules.upstream.spells(&inputs, &other.printed) {
+                if let Reference::Address(upstream) = reference(&spell.refid) {
+                    upstreams.entry(upstream).or_default().entry(&other.source).or_insert((other, spell.origin));
                 }
             }
         }
@@ -100,46 +144,46 @@ impl Clocks<'_> {
         if members.len() < 2 || members.len() * 2 <= others.len() {
             return None;
         }
-        let jump = standing.jumps.iter().max_by(|a, b| a.by_s.abs().total_cmp(&b.by_s.abs()));
-        let at = jump.map(|jump| jump.between.1.time).or(standing.beyond.map(|beyond| beyond.ends.0.time))?;
-        let lag = |other: &View| {
-            let is_near = |time: Time| time.0 >= at.0 - BEFORE && time.0 <= at.0 + AFTER;
-            let middles = other.points.iter().map(|p| (p.sample.time, (p.sample.offset_s - p.apart_s).abs()));
-            let (near, far): (Vec<_>, Vec<_>) = middles.partition(|(time, _)| is_near(*time));
-            let most_s = near.into_iter().map(|(_, s)| s).fold(0.0, f64::max);
-            Some((most_s, median(far.into_iter().map(|(_, s)| s))?))
-        };
-        let lags: Vec<(f64, f64)> = members.iter().filter_map(|(other, _)| lag(other)).collect();
+        let members: Vec<(&View, Origin)> = members.into_values().collect();
+        let lags: Vec<(f64, f64)> = members.iter().filter_map(|(other, _)| lag(other, at)).collect();
         let most_s = median(lags.iter().map(|(most_s, _)| *most_s))?;
         let usual_s = median(lags.iter().map(|(_, usual_s)| *usual_s))?;
-        if most_s < LAGS * standing.at_last_s.abs() || most_s < UNUSUAL * usual_s {
-            return None;
-        }
-        let names: BTreeSet<String> = members.iter().map(|(other, _)| other.source.clone()).collect();
-        let id = self.findings.add(Finding {
+        let way_s = -standing.at_last_s;
+        let went = |s: f64| (s - way_s).abs() <= ALIKE * way_s.abs();
+        let ahead = members.iter().any(|(other, _)| {
+            let own = super::agreement::standing(other);
+            own.jumps.iter().any(|jump| went(jump.by_s)) || own.beyond.is_some_and(|beyond| went(beyond.apart_s))
+        });
+        Some(Shared { upstream, view, standing, members, at, lag_s: (most_s, usual_s), ahead })
+    }
+
+    fn tell_shared(&mut self, shared: &Shared<'_>) -> Option<FindingId> {
+        let Shared { upstream, view, standing, members, at, lag_s, .. } = shared;
+        let names: Vec<&str> = members.iter().map(|(other, _)| other.source.as_str()).collect();
+        let upstream = self.scene.full_name(*upstream);
+        Some(self.findings.add(Finding {
             rule: "agreement",
-            subject: self.scene.name(upstream),
+            subject: upstream.clone(),
             statement: format!(
-                "{} of {} name {} as their reference, and moved together by {} against {}: the clock of {} lagged up to {} \
-                 behind them about {at}, not behind {}",
-                names.iter().cloned().collect::<Vec<_>>().join(", "),
+                "{} of {} sources of {} name {upstream} as their reference ({}), and are {} from {}; the clock of {} was up \
+                 to {} away from them about {at}: it was they that moved",
+                names.len(),
+                view.sources,
                 view.host,
-                self.scene.full_name(upstream),
+                names.join(", "),
                 seconds(-standing.at_last_s),
                 view.source,
                 view.host,
-                seconds(most_s).trim_start_matches('+'),
-                view.source
+                seconds(lag_s.0).trim_start_matches('+'),
             ),
             measures: vec![
                 ("moved_s", Measure::Number(-standing.at_last_s)),
-                ("lagged_s", Measure::Number(most_s)),
+                ("lagged_s", Measure::Number(lag_s.0)),
                 ("sources", Measure::Number(names.len() as f64)),
             ],
-            evidence: Evidence::of(members.iter().map(|(_, spell)| spell.origin))?,
+            evidence: Evidence::of(members.iter().map(|(_, origin)| *origin))?,
             recipe: Some(format!("ntpq -pn, or rawstats' last columns, of {}: the reference ids", view.host)),
-        });
-        Some((upstream, id, names))
+        }))
     }
 
     /// Hosts that follow each other in a ring.

@@ -2,7 +2,7 @@
 
 use super::agreement::{OffsetJump, Standing, is_telling, standing};
 use super::apart::{View, views};
-use super::asymmetry::{Queueing, Turn, direction, queueing, turns};
+use super::asymmetry::{Queueing, Turn, direction, queueing, together, turns};
 use super::{Case, Clocks};
 use crate::diagnosis::Place;
 use crate::rules::series::Sample;
@@ -23,7 +23,8 @@ const BOTH: f64 = 0.15;
 /// A clock follows a source that it is nearer to than this share of how far that is from the others.
 const FOLLOWS: f64 = 0.3;
 
-/// What is known of one source.
+/// What is known of one source, or of the way that all sources of a host share.
+#[derive(Default)]
 struct Source<'a> {
     /// What each host that can tell says of how it stands against the others.
     standings: Vec<(&'a View, Standing)>,
@@ -34,15 +35,6 @@ struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    fn of(views: &[&'a View]) -> Source<'a> {
-        let largest = |view| turns(view).into_iter().max_by(|a: &Turn, b| a.delay_s.abs().total_cmp(&b.delay_s.abs()));
-        Source {
-            standings: views.iter().filter(|view| is_telling(view)).map(|view| (*view, standing(view))).collect(),
-            turns: views.iter().filter_map(|view| Some((*view, largest(view)?))).collect(),
-            queues: views.iter().filter_map(|view| Some((*view, queueing(view)?))).collect(),
-        }
-    }
-
     fn off(&self) -> impl Iterator<Item = &(&'a View, Standing)> {
         self.standings.iter().filter(|(_, standing)| standing.is_off())
     }
@@ -53,18 +45,59 @@ impl<'a> Source<'a> {
     }
 }
 
+/// What one host sees of its sources, and of the way to all of them.
+fn look<'a>(
+    host: &'a str,
+    views: &[&'a View],
+    sources: &mut BTreeMap<&'a str, Source<'a>>,
+    ways: &mut BTreeMap<&'a str, Source<'a>>,
+) {
+    let turned = turns(views);
+    let queued: Vec<(&View, Queueing)> = views.iter().filter_map(|view| Some((*view, queueing(view)?))).collect();
+    for view in views.iter().filter(|view| is_telling(view)) {
+        let mut standing = standing(view);
+        for jump in &mut standing.jumps {
+            // Where the way to others changed just then, it is they that moved.
+            let others = turned.iter().filter(|(other, ..)| other.printed != view.printed);
+            let moved = |turn: &Turn| together(turn.between.1, jump.between.1) && turn.delay_s.abs() > jump.by_s.abs();
+            jump.alone &= !others.into_iter().any(|(_, turn, _)| moved(turn));
+        }
+        sources.entry(&view.source).or_default().standings.push((*view, standing));
+    }
+    for (view, turn, shared) in turned {
+        let of = if shared { ways.entry(host).or_default() } else { sources.entry(&view.source).or_default() };
+        of.turns.push((view, turn));
+    }
+    let shared = views.len() > 1 && queued.len() == views.len();
+    for (view, queue) in queued {
+        if shared {
+            ways.entry(host).or_default().queues.push((view, Queueing { limb: queue.own_limb, ..queue }));
+        } else {
+            sources.entry(&view.source).or_default().queues.push((view, queue));
+        }
+    }
+}
+
 impl Clocks<'_> {
     /// Cases of sources, and of what several of them have in common.
     pub(super) fn off_sources(&mut self) -> Vec<Case> {
         let views = views(self.rules, self.scene);
-        let mut by_source: BTreeMap<&str, Vec<&View>> = BTreeMap::new();
+        let (mut by_source, mut by_host) = (BTreeMap::<&str, Vec<&View>>::new(), BTreeMap::<&str, Vec<&View>>::new());
         for view in &views {
             by_source.entry(&view.source).or_default().push(view);
+            by_host.entry(&view.host).or_default().push(view);
+        }
+        let (mut sources, mut ways) = (BTreeMap::<&str, Source<'_>>::new(), BTreeMap::<&str, Source<'_>>::new());
+        for (host, views) in &by_host {
+            look(host, views, &mut sources, &mut ways);
         }
         let mut cases: BTreeMap<String, Case> = BTreeMap::new();
-        for (source, views) in &by_source {
-            if let Some(case) = self.source(views) {
-                cases.insert((*source).to_owned(), case);
+        for (name, source) in &sources {
+            let views = by_source.get(name).map_or(&[][..], Vec::as_slice);
+            let Some(first) = views.first() else { continue };
+            let place = Place::Source(first.source.clone(), first.address);
+            if let Some(case) = self.source(views, source, place) {
+                cases.insert((*name).to_owned(), case);
             }
         }
         for (source, views) in &by_source {
@@ -72,17 +105,20 @@ impl Clocks<'_> {
                 cases.entry((*source).to_owned()).or_insert(case);
             }
         }
-        self.shared_upstreams(&views, &mut cases);
+        let explained = self.shared_upstreams(&views, &mut cases);
         let mut cases: Vec<Case> = cases.into_values().collect();
-        cases.extend(self.undecided_majorities(&views, &cases));
+        for (host, way) in &ways {
+            let place = Place::Segment((*host).to_owned(), "its sources".into(), None);
+            cases.extend(self.source(&[], way, place));
+        }
+        cases.extend(self.undecided_majorities(&views, &cases, &explained));
         cases.extend(self.loops(&views));
         cases.extend(self.few_sources(&views));
         cases
     }
 
     /// The case of one source, where something is wrong with it or with the way to it.
-    fn source(&mut self, views: &[&View]) -> Option<Case> {
-        let source = Source::of(views);
+    fn source(&mut self, views: &[&View], source: &Source<'_>, place: Place) -> Option<Case> {
         let agreement: Vec<FindingId> =
             source.off().take(MOST_TOLD).filter_map(|(view, standing)| self.tell_standing(view, standing)).collect();
         let mut asymmetry: Vec<FindingId> = Vec::new();
@@ -106,7 +142,7 @@ impl Clocks<'_> {
             hold("called-false", source.agree(|s| s.called_false.0 * 2 > s.called_false.1), &[first]);
             hold(
                 "followed",
-                source.agree(|s| s.beyond.is_some() || !s.jumps.is_empty()) && self.follows(&source),
+                source.agree(|s| s.beyond.is_some() || !s.jumps.is_empty()) && self.follows(source),
                 &[first],
             );
             let (off, all) = (source.off().count(), source.standings.len());
@@ -144,10 +180,9 @@ impl Clocks<'_> {
         };
         let since = ends().map(|(since, _)| since).min();
         let begin = views.iter().filter_map(|view| view.points.first()).map(|point| point.sample.time).min();
-        let first = views.first()?;
         Some(Case {
             weighed,
-            place: Place::Source(first.source.clone(), first.address),
+            place,
             affected: source
                 .off()
                 .filter(|(view, standing)| follows(view, standing))

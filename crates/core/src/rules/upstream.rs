@@ -72,7 +72,8 @@ pub fn reference(refid: &str) -> Reference {
         hexadecimal.map(u32::to_be_bytes).or(raw).or(text.parse().ok().map(|address: Ipv4Addr| address.octets()));
     match octets {
         Some([0, ..]) => Reference::Unknown,
-        Some([127, 127, 1, _]) => Reference::LocalClock,
+        // Beyond stratum 1 ntpd prints every reference as an address, its local clock's letters too.
+        Some([127, 127, 1, _] | [b'L', b'O', b'C', b'L']) => Reference::LocalClock,
         Some([127, ..]) => Reference::Clock,
         Some(bytes) if hexadecimal.is_some() && letters(bytes) => Reference::Clock,
         Some(octets) => Reference::Address(octets.into()),
@@ -194,8 +195,9 @@ mod tests {
     fn references_are_known_however_they_are_printed() {
         let upstream = Reference::Address(IpAddr::from([192, 0, 2, 7]));
         assert_eq!(["192.0.2.7", "C0000207"].map(reference), [upstream; 2]);
-        let local = ["7F7F0101", "127.127.1.0", "LOCAL(0)", ".LOCL.", ".\u{7f}\u{7f}\u{1}\u{1}."];
-        assert_eq!(local.map(reference), [Reference::LocalClock; 5]);
+        let local =
+            ["7F7F0101", "4C4F434C", "76.79.67.76", "127.127.1.0", "LOCAL(0)", ".LOCL.", ".\u{7f}\u{7f}\u{1}\u{1}."];
+        assert_eq!(local.map(reference), [Reference::LocalClock; 7]);
         assert_eq!([".GPS.", "47505300", "PPS", "127.127.20.0"].map(reference), [Reference::Clock; 4]);
         assert_eq!(["", "00000000", ".INIT.", ".{."].map(reference), [Reference::Unknown; 4]);
     }

@@ -36,25 +36,41 @@ pub struct Reading {
     pub alignment: Alignment,
 }
 
+/// What the files of one source gave: the inputs, the summaries of their rows, and what else was wanted of them.
+type Part<T> = (Vec<(usize, Input)>, Summaries, T);
+
 /// What is done with each exchange as it is complete.
 pub type Each<'a> = dyn FnMut(&Exchange, &Scene) -> Result<()> + 'a;
 
 /// Reads all files into the summaries of the rules.
 pub fn read(evidence: &Evidence) -> Result<Reading> {
+    read_also(evidence, &|&mut (), _, _| {}, &mut |()| {})
+}
+
+/// The same, and shows each row of text, with the host that it belongs to, and each exchange to what also wants to know of
+/// them: `fold` takes it into a part, `merge` gets the parts in the order of the inputs.
+pub fn read_also<T: Default + Send>(
+    evidence: &Evidence,
+    fold: &(dyn Fn(&mut T, &str, Material<'_>) + Sync),
+    merge: &mut dyn FnMut(T),
+) -> Result<Reading> {
     let mut scene = scene(evidence);
     let mut rules = Summaries::default();
-    let read = |opened: Opened<'_>, (inputs, summaries): &mut (Vec<(usize, Input)>, Summaries)| {
-        let id = opened.id();
-        let mut fold = |seen: Seen<'_>| {
+    let read = |opened: Opened<'_>, (inputs, summaries, also): &mut Part<T>| {
+        let (id, host) = (opened.id(), opened.host().to_owned());
+        let mut seen = |seen: Seen<'_>| {
             if let Seen::Row(row) = seen {
                 summaries.fold(Material::Row(row));
+                let named = row.at().host;
+                fold(also, if named.is_empty() { &host } else { named }, Material::Row(row));
             }
         };
-        inputs.push((id, opened.read(&mut fold, &mut |_| {})));
+        inputs.push((id, opened.read(&mut seen, &mut |_| {})));
     };
-    each(evidence, |kind| kind == Kind::Text, &read, &mut |(inputs, summaries)| {
+    each(evidence, |kind| kind == Kind::Text, &read, &mut |(inputs, summaries, also)| {
         inputs.into_iter().for_each(|(id, input)| scene.inputs[id] = input);
         rules.merge(summaries);
+        merge(also);
     });
     name_the_only_host(&mut scene, evidence);
     // Joining and folding each take a thread.
@@ -65,14 +81,16 @@ pub fn read(evidence: &Evidence) -> Result<Reading> {
             batches.iter().flatten().for_each(|exchange| folded.fold(Material::Exchange(&exchange)));
             folded
         });
-        let mut batch = Vec::with_capacity(BATCH);
+        let (mut batch, mut also) = (Vec::with_capacity(BATCH), T::default());
         let read = captures::read(evidence, scene, &mut |exchange, _| {
+            fold(&mut also, "", Material::Exchange(exchange));
             batch.push(exchange.clone());
             if batch.len() == BATCH {
                 sender.send(std::mem::replace(&mut batch, Vec::with_capacity(BATCH)))?;
             }
             Ok(())
         });
+        merge(also);
         let _ = sender.send(batch);
         drop(sender);
         rules.merge(folding.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
