@@ -350,8 +350,8 @@ mod tests {
     #[test]
     fn it_is_the_same_each_time() -> io::Result<()> {
         let (mut one, mut other) = (Vec::new(), Vec::new());
-        write(&mut one, 1000)?;
-        write(&mut other, 1000)?;
+        write(&mut one, 1000, 0)?;
+        write(&mut other, 1000, 0)?;
         assert_eq!(one, other);
         Ok(())
     }
@@ -359,7 +359,7 @@ mod tests {
     #[test]
     fn it_has_the_traffic_that_it_promises() -> io::Result<()> {
         let mut capture = Vec::new();
-        write(&mut capture, PACKETS)?;
+        write(&mut capture, PACKETS, 0)?;
         let records = records(&capture);
         assert_eq!(records.len(), PACKETS);
         assert!(records.is_sorted_by_key(|(time, _)| *time), "time goes backwards");

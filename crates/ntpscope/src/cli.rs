@@ -1,6 +1,7 @@
 //! The command line, and nothing else.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ntpscope_core::render::plot::{Kind, Quantity};
 use ntpscope_core::table::Table;
 use std::path::PathBuf;
 
@@ -27,6 +28,10 @@ pub enum Verb {
     /// Exit status: 0 something was read, 2 nothing could be. A row's host is as its line or folder names it; the summary
     /// joins the names of one host.
     Rows(Rows),
+    /// Draw clocks and sources over time, many hosts below each other; histograms, stability and statistics
+    ///
+    /// Exit status: 0 drawn, 2 nothing to draw.
+    Plot(Plot),
     /// Print the page of a cause or rule; without an ID, list them
     Explain {
         /// A cause or rule, as a report names it
@@ -134,6 +139,72 @@ pub enum TableName {
     Event,
 }
 
+/// What `plot` takes.
+#[derive(Debug, Args)]
+pub struct Plot {
+    /// Files, folders or archives of any evidence; `-` is standard input
+    #[arg(required_unless_present = "host")]
+    pub path: Vec<PathBuf>,
+    /// The evidence below PATH belongs to host NAME; otherwise its folder or archive says whose it is
+    #[arg(long, value_name = "NAME=PATH", value_parser = host_path)]
+    pub host: Vec<(String, PathBuf)>,
+    /// What is drawn
+    #[arg(short, long, value_enum, default_value_t = PlotKind::Time)]
+    pub kind: PlotKind,
+    /// Of which quantities; by default offsets, and of a single host also the frequency
+    #[arg(short, long, value_enum, value_delimiter = ',')]
+    pub quantity: Vec<PlotQuantity>,
+    /// Draw each source too where there are several hosts
+    #[arg(long)]
+    pub sources: bool,
+    /// One scale for all, instead of each its own
+    #[arg(long)]
+    pub same_scale: bool,
+    /// Below the picture: percentiles, ranges, σ, mean, skewness and kurtosis, as ntpviz has them
+    #[arg(long)]
+    pub statistics: bool,
+    /// Draw to FILE.svg or FILE.png instead of the terminal
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Draw a file on dark ground
+    #[arg(long, requires = "output")]
+    pub dark: bool,
+}
+
+/// What is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PlotKind {
+    /// Over time, on one axis for all hosts; with steps, starts, gaps and claimed faults
+    Time,
+    /// How many values lie where
+    Histogram,
+    /// Offset against delay of each source: the wedge that a delay in one direction bends
+    Wedge,
+    /// The overlapping Allan deviation of offsets
+    Allan,
+    /// Median and 90 % range by the hour of the day
+    Hours,
+}
+
+/// What is drawn of each clock or source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PlotQuantity {
+    /// Reference − local
+    Offset,
+    /// Correction of the frequency
+    Frequency,
+    /// Uncertainty of the offset
+    Jitter,
+    /// Round-trip delay; of a clock that to the root
+    Delay,
+    /// Uncertainty of the frequency
+    Wander,
+    /// How many of the last eight polls were answered, as reach registers say
+    Reach,
+    /// How many requests in captures stay without an answer
+    Loss,
+}
+
 /// What `exchanges` takes.
 #[derive(Debug, Args)]
 pub struct Exchanges {
@@ -177,6 +248,32 @@ fn host_path(text: &str) -> Result<(String, PathBuf), String> {
     match text.split_once('=') {
         Some((name, path)) if !name.is_empty() && !path.is_empty() => Ok((name.into(), path.into())),
         _ => Err("write NAME=PATH, for example ntp1=./evidence/ntp1".into()),
+    }
+}
+
+impl From<PlotKind> for Kind {
+    fn from(kind: PlotKind) -> Kind {
+        match kind {
+            PlotKind::Time => Kind::Time,
+            PlotKind::Histogram => Kind::Histogram,
+            PlotKind::Wedge => Kind::Wedge,
+            PlotKind::Allan => Kind::Allan,
+            PlotKind::Hours => Kind::Hours,
+        }
+    }
+}
+
+impl From<PlotQuantity> for Quantity {
+    fn from(quantity: PlotQuantity) -> Quantity {
+        match quantity {
+            PlotQuantity::Offset => Quantity::Offset,
+            PlotQuantity::Frequency => Quantity::Frequency,
+            PlotQuantity::Jitter => Quantity::Jitter,
+            PlotQuantity::Delay => Quantity::Delay,
+            PlotQuantity::Wander => Quantity::Wander,
+            PlotQuantity::Reach => Quantity::Reach,
+            PlotQuantity::Loss => Quantity::Loss,
+        }
     }
 }
 

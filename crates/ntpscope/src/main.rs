@@ -6,6 +6,7 @@ mod cmd;
 mod input;
 #[cfg(feature = "parquet")]
 mod parquet;
+mod plot;
 
 use clap::Parser;
 use std::process::ExitCode;
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
         cli::Verb::Diagnose(args) => cmd::diagnose::run(args),
         cli::Verb::Exchanges(args) => cmd::exchanges::run(args),
         cli::Verb::Rows(args) => cmd::rows::run(args),
+        cli::Verb::Plot(args) => cmd::plot::run(args),
         cli::Verb::Explain { id } => cmd::explain::run(id.as_deref()),
     };
     match done {

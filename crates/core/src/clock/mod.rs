@@ -3,26 +3,33 @@
 //! Each part looks at the series of all hosts and makes a case of what is more than noise; causes then compete for it as
 //! they do for lost requests.
 
-mod config;
-mod hearing;
-mod multicast;
-mod restrict;
-mod sources;
-mod statistics;
-mod turns;
-mod twin;
-
-pub use hearing::is_unasked;
-
 mod agreement;
 mod apart;
 mod asymmetry;
+mod config;
 mod course;
+mod cycle;
 mod few;
 mod followed;
+mod frequency;
+mod hearing;
 mod majority;
+mod multicast;
+mod notes;
+mod own;
+mod residual;
+mod restrict;
+mod sources;
+mod statistics;
+mod step;
+mod telling;
+mod track;
+mod turns;
+mod twin;
 mod upstream;
 mod verdict;
+
+pub use hearing::is_unasked;
 
 use crate::diagnosis::Place;
 use crate::rules::{Findings, Summaries};
@@ -61,9 +68,13 @@ pub struct Clocks<'a> {
 impl Clocks<'_> {
     /// All cases of all clocks and sources.
     pub fn cases(&mut self) -> Vec<Case> {
-        let mut cases = self.multicast();
+        let mut cases = self.own();
+        cases.extend(self.multicast());
         cases.extend(self.statistics());
         cases.extend(self.off_sources());
         cases
     }
 }
+
+#[cfg(test)]
+mod own_tests;

@@ -32,6 +32,22 @@ pub(super) fn diagnose(
         }
     }
     verdicts.finish(out, causes.iter().filter(|cause| cause.explains_clocks()));
+    twins(rules, scene, causes, findings, out);
+}
+
+/// Holds each host whose own clock is wrong against one that is like it and fine.
+fn twins(rules: &Summaries, scene: &Scene, causes: &[Cause], findings: &mut Findings, out: &mut Diagnosis) {
+    let own = |claim: &Claim| {
+        let cause = causes.iter().find(|cause| cause.id == claim.cause);
+        let is_own = cause.is_some_and(|cause| cause.explains.iter().any(|locus| locus == "clock"));
+        claim.kind == Kind::Fault && claim.probability >= CLAIM && is_own
+    };
+    let faulty: BTreeSet<String> =
+        out.diagnoses.iter().filter(|claim| own(claim)).flat_map(|claim| claim.affected.clone()).collect();
+    for claim in out.diagnoses.iter_mut().filter(|claim| own(claim)) {
+        let Place::Client(host) = &claim.place else { continue };
+        claim.explains.extend((Clocks { rules, scene, findings }).twin(host, &faulty));
+    }
 }
 
 fn claim(cause: &Cause, probability: f64, case: &Case) -> Claim {

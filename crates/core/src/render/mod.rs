@@ -4,6 +4,7 @@ pub mod exchanges;
 pub mod explain;
 pub mod json;
 pub mod pcapng;
+pub mod plot;
 pub mod rows;
 pub mod statsdir;
 pub mod summary;

@@ -7,7 +7,7 @@
 use super::{Material, Summary, keep_first};
 use crate::model::{Clock, InputId, Origin, Peer, Row};
 use crate::time::{SECOND, Time};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 /// Filled bins of all series. A host's year of eight sources that are polled each 256 s has a million samples, two to a
@@ -153,6 +153,24 @@ impl Series {
         let mut all = self.sources_and_clock(inputs);
         all.remove("");
         all
+    }
+
+    /// The clock, which has no name, and the sources that `inputs` tell of.
+    #[must_use]
+    pub fn names(&self, inputs: &[InputId]) -> BTreeSet<&str> {
+        inputs.iter().filter_map(|input| self.of.get(input)).flat_map(BTreeMap::keys).map(String::as_str).collect()
+    }
+
+    /// All samples of one of them that are held, in the order in which they were read: a picture needs no more, and a copy
+    /// would take as much room again.
+    pub fn held<'a>(&'a self, inputs: &'a [InputId], source: &'a str) -> impl Iterator<Item = &'a Sample> {
+        inputs.iter().filter_map(move |input| self.of.get(input)?.get(source)).flatten()
+    }
+
+    /// Whether anything is known of an input.
+    #[must_use]
+    pub fn has(&self, input: InputId) -> bool {
+        self.of.contains_key(&input)
     }
 
     fn sources_and_clock(&self, inputs: &[InputId]) -> BTreeMap<&str, Vec<Sample>> {

@@ -132,7 +132,7 @@ fn signs(contrasts: &Contrasts, common: bool) -> Vec<(&'static str, bool, usize)
     }
     let groups = OF.iter().map(|(sign, _)| *sign).chain(["a-port-separates", "a-rate-separates"]);
     for sign in groups {
-        let of_it = |c: &&&Contrast| sign_of(c.name) == Some(sign) && (sign != "a-rate-separates" || is_fast(c));
+        let of_it = |c: &&&Contrast| sign_of(c.name) == Some(sign) && is_likely(c);
         if let Some(best) = separating.iter().find(of_it) {
             signs.push((sign, true, best.quirk));
             continue;
@@ -151,11 +151,13 @@ fn signs(contrasts: &Contrasts, common: bool) -> Vec<(&'static str, bool, usize)
     signs
 }
 
-/// Whether a set is that of requests which come fast.
-fn is_fast(contrast: &Contrast) -> bool {
+/// Whether something would drop this side: limits drop what comes fast, and filters what is marked.
+fn is_likely(contrast: &Contrast) -> bool {
     match contrast.name {
         "in-flight" => contrast.side == Side::High,
-        _ => contrast.side == Side::Low,
+        "own-gap" | "any-gap" => contrast.side == Side::Low,
+        "dscp" => contrast.side != Side::Low,
+        _ => true,
     }
 }
 

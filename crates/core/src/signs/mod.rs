@@ -43,7 +43,7 @@ pub const LOCI: &[&str] = &[
 ];
 
 /// The places of what is wrong with clocks though answers come; a cause explains these or those, not both.
-pub const CLOCK_LOCI: &[&str] = &["clock", "source", "sources", "heard", "configured"];
+pub const CLOCK_LOCI: &[&str] = &["clock", "source", "sources", "heard", "configured", "noted"];
 
 /// The signs that causes may name, and what each means.
 pub const SIGNS: &[(&str, &str)] = &[
@@ -125,6 +125,32 @@ pub const SIGNS: &[(&str, &str)] = &[
     ("others-went-on", "other clients asked meanwhile"),
     ("watched-at-client", "the client's own interface was recorded: requests that it sends would have been seen"),
     ("retreat", "its last polls before had gone unanswered"),
+    ("clock-rests", "the clock comes to rest again"),
+    ("locked-to-a-period", "offsets repeat with a fixed period, at all sources"),
+    ("swings-fast", "the clock swings from side to side faster than a stable loop can, and that does not die away"),
+    ("answers-late-to-loop", "the clock does what its loop asks, but minutes too late"),
+    ("ignores-loop", "the clock does nothing of what its loop asks"),
+    ("answers-as-told", "the clock does what its loop asks, when it asks, and moves by itself besides"),
+    ("frequency-at-limit", "the frequency stands at the limit of what the daemon may correct"),
+    ("pushed-to-limit", "the frequency took hours to get there: a wrong rate takes minutes"),
+    ("swings-regularly", "the clock swings from side to side at a pace of its own"),
+    ("one-sided", "offsets stand to one side"),
+    ("stands-off", "offsets stand to one side, though the loop would remove that"),
+    ("grows-evenly", "from step to step peaks grow by a constant amount"),
+    ("grows-by-ratio", "from step to step peaks grow by a constant ratio"),
+    ("steps-undone", "steps do not last: the same offset is back within minutes"),
+    ("rate-wanders", "the frequency goes to and fro by more than warmth makes it, and the daemon follows it at once"),
+    ("rate-runs-wild", "the frequency goes to and fro by more than any oscillator's does"),
+    ("rate-jumped", "the frequency went from one level to another, once"),
+    ("set-once", "the clock was far off at once, and is right since it was stepped back"),
+    ("sources-contradict", "sources contradict each other by as much as the clock moves"),
+    ("another-hand", "logs tell of another program that sets this clock"),
+    ("slept-or-set", "logs say that the machine slept or its time was changed"),
+    ("clock-source-changed", "the kernel found its clock source unstable, or changed it"),
+    ("follows-the-day", "the frequency follows the hour of the day, and the clock stays right"),
+    ("started-again", "the daemon was started again"),
+    ("one-source", "the host measures one source only: its own clock and the source can't be told apart"),
+    ("others-too", "other hosts saw the same at the same time"),
     ("one-server-many-addresses", "one server broadcasts or multicasts to one group from several addresses"),
     ("speaks-in-turn", "its addresses take turns: one is silent while the other speaks"),
     ("group-route", "the server has a route to multicast groups, by which it chooses the address that it sends from"),

@@ -23,6 +23,8 @@ impl Examiner<'_> {
         let inputs = self.inputs_of(case.symptom.server);
         if case.weighed.locus == "server" {
             self.answers_unseen(case, &inputs);
+        }
+        if matches!(case.weighed.locus, "server" | "beyond") {
             let own = self
                 .rules
                 .loss

@@ -3,6 +3,7 @@
 pub mod diagnose;
 pub mod exchanges;
 pub mod explain;
+pub mod plot;
 pub mod rows;
 
 use crate::input::UNFIT;

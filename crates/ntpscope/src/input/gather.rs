@@ -126,6 +126,12 @@ impl Source {
         archive::visit(Counted(file), self.size, each)
     }
 
+    /// Whose it may be where nothing below what was given says so: the host that folders above it name.
+    pub fn owner(&self) -> String {
+        let whole = self.path.canonicalize().unwrap_or_else(|_| self.path.clone());
+        host_of(&whole.to_string_lossy()).unwrap_or("localhost").to_owned()
+    }
+
     fn file(&self, source: usize, number: usize, path: &str) -> File {
         let name = if path.is_empty() { self.name.clone() } else { format!("{}/{path}", self.name) };
         let relative =

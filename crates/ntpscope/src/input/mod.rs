@@ -36,26 +36,43 @@ pub struct Reading {
     pub alignment: Alignment,
 }
 
+/// What the files of one source gave: the inputs, the summaries of their rows, and what else was wanted of them.
+type Part<T> = (Vec<(usize, Input)>, Summaries, T);
+
 /// What is done with each exchange as it is complete.
 pub type Each<'a> = dyn FnMut(&Exchange, &Scene) -> Result<()> + 'a;
 
 /// Reads all files into the summaries of the rules.
 pub fn read(evidence: &Evidence) -> Result<Reading> {
+    read_also(evidence, &|&mut (), _, _| {}, &mut |()| {})
+}
+
+/// The same, and shows each row of text, with the host that it belongs to, and each exchange to what also wants to know of
+/// them: `fold` takes it into a part, `merge` gets the parts in the order of the inputs.
+pub fn read_also<T: Default + Send>(
+    evidence: &Evidence,
+    fold: &(dyn Fn(&mut T, &str, Material<'_>) + Sync),
+    merge: &mut dyn FnMut(T),
+) -> Result<Reading> {
     let mut scene = scene(evidence);
     let mut rules = Summaries::default();
-    let read = |opened: Opened<'_>, (inputs, summaries): &mut (Vec<(usize, Input)>, Summaries)| {
-        let id = opened.id();
-        let mut fold = |seen: Seen<'_>| {
+    let read = |opened: Opened<'_>, (inputs, summaries, also): &mut Part<T>| {
+        let (id, host) = (opened.id(), opened.host().to_owned());
+        let mut seen = |seen: Seen<'_>| {
             if let Seen::Row(row) = seen {
                 summaries.fold(Material::Row(row));
+                let named = row.at().host;
+                fold(also, if named.is_empty() { &host } else { named }, Material::Row(row));
             }
         };
-        inputs.push((id, opened.read(&mut fold, &mut |_| {})));
+        inputs.push((id, opened.read(&mut seen, &mut |_| {})));
     };
-    each(evidence, |kind| kind == Kind::Text, &read, &mut |(inputs, summaries)| {
+    each(evidence, |kind| kind == Kind::Text, &read, &mut |(inputs, summaries, also)| {
         inputs.into_iter().for_each(|(id, input)| scene.inputs[id] = input);
         rules.merge(summaries);
+        merge(also);
     });
+    name_the_only_host(&mut scene, evidence);
     // Joining and folding each take a thread.
     std::thread::scope(|scope| {
         let (sender, batches) = sync_channel::<Vec<Exchange>>(WAITING);
@@ -64,14 +81,16 @@ pub fn read(evidence: &Evidence) -> Result<Reading> {
             batches.iter().flatten().for_each(|exchange| folded.fold(Material::Exchange(&exchange)));
             folded
         });
-        let mut batch = Vec::with_capacity(BATCH);
+        let (mut batch, mut also) = (Vec::with_capacity(BATCH), T::default());
         let read = captures::read(evidence, scene, &mut |exchange, _| {
+            fold(&mut also, "", Material::Exchange(exchange));
             batch.push(exchange.clone());
             if batch.len() == BATCH {
                 sender.send(std::mem::replace(&mut batch, Vec::with_capacity(BATCH)))?;
             }
             Ok(())
         });
+        merge(also);
         let _ = sender.send(batch);
         drop(sender);
         rules.merge(folding.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
@@ -103,6 +122,34 @@ pub fn scene(evidence: &Evidence) -> Scene {
         ..Input::default()
     };
     Scene::of(evidence.files.iter().map(input).collect())
+}
+
+/// Where no file below what was given says whose it is, all text is one host's, called for the folder that it was given
+/// from; or each file is a host's own, where two of one kind tell of the same time.
+fn name_the_only_host(scene: &mut Scene, evidence: &Evidence) {
+    if scene.inputs.iter().any(|input| input.host.is_some()) {
+        return;
+    }
+    let named: Vec<(usize, String)> = evidence
+        .sources
+        .iter()
+        .flat_map(|(source, files)| {
+            let is_text = |id: &usize| evidence.files.get(*id).is_some_and(|file| file.kind == Kind::Text);
+            files.clone().filter(is_text).map(|id| (id, source.owner()))
+        })
+        .collect();
+    let meanwhile = |a: &Input, b: &Input| {
+        let spans = a.span.zip(b.span).filter(|_| a.kind == b.kind);
+        spans.is_some_and(|(a, b)| a.0 < b.1 && b.0 < a.1)
+    };
+    let collide = |(k, (id, owner)): (usize, &(usize, String))| {
+        named[..k].iter().any(|(other, its)| its == owner && meanwhile(&scene.inputs[*id], &scene.inputs[*other]))
+    };
+    let several = named.iter().enumerate().any(collide);
+    for (id, owner) in named {
+        let input = &mut scene.inputs[id];
+        input.host = Some(if several { input.name.clone() } else { owner });
+    }
 }
 
 /// Does a number of jobs on as many threads as there are processors, and hands on what each gave, in the order of the
