@@ -60,6 +60,11 @@ fn the_readme_shows_what_the_program_prints() {
 }
 
 #[test]
+fn story_1_is_told_as_its_transcript_says() {
+    executed("stories/1-oscillating-xen/transcript.md");
+}
+
+#[test]
 fn story_2_is_told_as_its_transcript_says() {
     executed("stories/2-latent-port-108/transcript.md");
 }
