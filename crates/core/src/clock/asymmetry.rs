@@ -17,6 +17,9 @@ const FOR_GOOD: f64 = 0.5;
 /// Seconds between two sources' first samples of one change.
 const TOGETHER_S: f64 = 3600.0;
 
+/// An answer that took less than this longer than usual, in seconds, has queued for nothing that a clock would feel.
+const LEAST_QUEUE_S: f64 = 5e-3;
+
 /// An answer has queued that took longer than usual by this many times the usual spread of the delay.
 const QUEUED: f64 = 8.0;
 /// The usual delay is that which so many answers keep below.
@@ -61,25 +64,38 @@ pub(super) struct Queueing {
     pub(super) episodes: usize,
     /// How much longer than usual they took, in the median, in seconds.
     pub(super) longer_s: f64,
-    /// The offset's excursion as a share of half the delay's, in the median: 1 where requests queue, -1 where answers do.
-    pub(super) limb: Option<f64>,
-    /// The same, of its offset as it is: where all sources queue, they tell nothing of each other.
-    pub(super) own_limb: Option<f64>,
+    /// Their offsets against the other sources, where these tell.
+    pub(super) limb: Option<Limb>,
+    /// Their offsets against what the clock was before and after: where all sources queue, they tell nothing of each other.
+    pub(super) own_limb: Option<Limb>,
     /// Whether they vary as queues do, or have one delay as another way has.
     pub(super) varies: bool,
     /// The first and the last.
     pub(super) ends: (Sample, Sample),
 }
 
-impl Queueing {
-    /// Whether the excursions keep to one limb of the wedge.
-    pub(super) fn is_one_sided(&self) -> Option<bool> {
-        self.limb.map(|limb| ONE_SIDED.contains(&limb.abs()))
-    }
+/// How offsets go along with delays, where answers queue.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limb {
+    /// The offset's excursion as a share of half the delay's, in the median: 1 where requests queue, -1 where answers do.
+    pub(super) share: f64,
+    /// Whether nearly all keep to one limb of the wedge.
+    pub(super) one_sided: bool,
 }
 
-/// Excursions as a share of half the delay's that keep to one limb.
+/// Excursions as a share of half the delay's that keep to one limb: the median, and those of nearly all.
 const ONE_SIDED: std::ops::RangeInclusive<f64> = 0.6..=1.4;
+/// See [`ONE_SIDED`].
+const NEARLY_ALL: f64 = 0.8;
+
+impl Limb {
+    fn of(shares: &[f64]) -> Option<Limb> {
+        let share = median(shares.iter().copied()).filter(|_| shares.len() >= FEWEST_QUEUED)?;
+        let along = shares.iter().filter(|one| *one / share > 0.5).count();
+        let most = along as f64 >= NEARLY_ALL * shares.len() as f64;
+        Some(Limb { share, one_sided: most && ONE_SIDED.contains(&share.abs()) })
+    }
+}
 
 /// The samples of a view that have a delay, and these delays.
 fn delays(view: &View) -> (Vec<Sample>, Vec<f64>) {
@@ -150,7 +166,7 @@ pub(super) fn queueing(view: &View) -> Option<Queueing> {
     let usual_s = quantile(delays_s.iter().copied(), USUAL)?;
     let middle_s = median(delays_s.iter().copied())?;
     let spread_s = 1.4826 * median(delays_s.iter().map(|delay_s| (delay_s - middle_s).abs()))?;
-    let least_s = LEAST_S.max(LEAST_SHARE * usual_s).max(QUEUED * spread_s);
+    let least_s = LEAST_QUEUE_S.max(LEAST_SHARE * usual_s).max(QUEUED * spread_s);
     let longer = |at: &usize| delays_s[*at] - usual_s;
     let queued: Vec<usize> = (0..delays_s.len()).filter(|at| longer(at) >= least_s).collect();
     let (first, last) = (*queued.first()?, *queued.last()?);
@@ -170,23 +186,23 @@ pub(super) fn queueing(view: &View) -> Option<Queueing> {
         let longer_s = f64::from(point.sample.delay_s) - usual_s;
         (longer_s >= least_s).then(|| 2.0 * (point.apart_s - level_s) / longer_s)
     });
-    let of_judged: Vec<f64> = of_judged.collect();
-    let limb = median(of_judged.iter().copied()).filter(|_| of_judged.len() >= FEWEST_QUEUED);
+    let limb = Limb::of(&of_judged.collect::<Vec<f64>>());
     // Against what the clock was before and after, as far as samples that did not queue tell.
     let quiet: Vec<&Sample> =
         samples.iter().zip(&delays_s).filter(|(_, s)| **s - usual_s < least_s).map(|(s, _)| s).collect();
-    let own_limb = median(queued.iter().filter_map(|at| {
+    let of_own = queued.iter().filter_map(|at| {
         let next = quiet.partition_point(|sample| sample.time < samples[*at].time);
         let near = quiet.get(next.saturating_sub(2)..(next + 2).min(quiet.len()))?;
         let excursion_s = samples[*at].offset_s - median(near.iter().map(|sample| sample.offset_s))?;
         Some(2.0 * excursion_s / longer(at))
-    }));
+    });
+    let own_limb = Limb::of(&of_own.collect::<Vec<f64>>());
     let spread = [0.25, 0.75].map(|share| quantile(queued.iter().map(longer), share).unwrap_or(longer_s));
     (episodes > 0).then_some(Queueing {
         of: (queued.len(), delays_s.len()),
         episodes,
         longer_s,
-        limb,
+        limb: limb.or(own_limb),
         own_limb,
         varies: spread[1] - spread[0] > VARIES * longer_s,
         ends: (samples[first], samples[last]),

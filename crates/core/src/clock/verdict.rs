@@ -168,7 +168,7 @@ impl Clocks<'_> {
         }
         if !queued.is_empty() {
             hold("in-episodes", source.queues.iter().any(|(_, queue)| queue.varies), &queued);
-            let sided: Vec<bool> = source.queues.iter().filter_map(|(_, queue)| queue.is_one_sided()).collect();
+            let sided: Vec<bool> = source.queues.iter().filter_map(|(_, queue)| Some(queue.limb?.one_sided)).collect();
             if !sided.is_empty() {
                 hold("one-limb", sided.iter().filter(|is| **is).count() * 2 >= sided.len(), &queued);
             }
@@ -343,10 +343,12 @@ impl Clocks<'_> {
         let (queued, of) = queue.of;
         let limb = match queue.limb {
             Some(limb) => format!(
-                "their offsets go along, by {limb:+.2} of half of it: {}",
-                match queue.is_one_sided() {
-                    Some(true) => format!("only the way {} queues", direction(limb, 1.0)),
-                    _ => "not one direction alone".into(),
+                "their offsets go along, by {:+.2} of half of it: {}",
+                limb.share,
+                if limb.one_sided {
+                    format!("only the way {} queues", direction(limb.share, 1.0))
+                } else {
+                    "not one direction alone".into()
                 }
             ),
             None => "which direction, no other source tells".into(),
@@ -367,7 +369,8 @@ impl Clocks<'_> {
                 seconds(queue.longer_s).trim_start_matches('+'),
                 queue.episodes
             ),
-            measures: measures.into_iter().chain(queue.limb.map(|limb| ("limb", Measure::Number(limb)))).collect(),
+            measures:
+                measures.into_iter().chain(queue.limb.map(|limb| ("limb", Measure::Number(limb.share)))).collect(),
             evidence: Evidence::of([queue.ends.0.origin, queue.ends.1.origin])?,
             recipe: Some(recipe(view)),
         }))
