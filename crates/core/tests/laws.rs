@@ -276,6 +276,7 @@ fn view(summaries: &Summaries) -> BTreeMap<&'static str, String> {
         ("pace", format!("{:?}", [2, 3].map(|host| pace.together(ip(2, host), Some(PointId(3)))))),
         ("identity", format!("{identity:?}")),
         ("series", series_said),
+        ("raw", format!("{raw:?}")),
         ("upstream", format!("{upstream:?}")),
         ("happenings", format!("{:?}", happenings.of(&inputs))),
         ("senders", format!("{senders:?}")),

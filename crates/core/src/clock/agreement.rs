@@ -61,8 +61,8 @@ pub(super) struct OffsetJump {
     pub(super) by_s: f64,
     /// The last sample before it, and the first after.
     pub(super) between: (Sample, Sample),
-    /// Whether the delay stays as it is.
-    pub(super) alone: bool,
+    /// Whether the delay stays as it is, where it is known.
+    pub(super) alone: Option<bool>,
 }
 
 /// How a source stands against the others of one host.
@@ -85,7 +85,13 @@ pub(super) struct Standing {
 impl Standing {
     /// Whether something is wrong with it.
     pub(super) fn is_off(&self) -> bool {
-        self.beyond.is_some() || self.drift.is_some() || self.jumps.iter().any(|jump| jump.alone)
+        self.beyond.is_some() || self.drift.is_some() || self.jumps.iter().any(|jump| jump.alone != Some(false))
+    }
+
+    /// Whether it jumps while its delay stays, where any of its delays are known.
+    pub(super) fn jumps_alone(&self) -> Option<bool> {
+        let known = || self.jumps.iter().filter_map(|jump| jump.alone);
+        (self.jumps.is_empty() || known().next().is_some()).then(|| known().any(|alone| alone))
     }
 
     /// Whether it is a whole second off, or became so.
@@ -120,9 +126,9 @@ pub(super) fn standing(view: &View) -> Standing {
     let delays_s: Vec<f64> = points.iter().map(|point| f64::from(point.sample.delay_s)).collect();
     let noise_s = noise(&apart_s);
     let jump = |at: usize, by_s: f64| {
-        let delay_s = shift(&delays_s, at).unwrap_or(0.0);
+        let delay_s = shift(&delays_s, at);
         let between = (points[at - 1].sample, points[at].sample);
-        OffsetJump { by_s, between, alone: delay_s.abs() < ALONE * by_s.abs() }
+        OffsetJump { by_s, between, alone: delay_s.map(|s| s.abs() < ALONE * by_s.abs()) }
     };
     let called = points.iter().filter(|point| point.sample.status >> 8 & 7 == 1).count();
     Standing {

@@ -5,7 +5,11 @@ use crate::rules::Summaries;
 use crate::rules::series::Sample;
 use crate::scene::Scene;
 use crate::time::{SECOND, Time};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
+
+/// Samples of a source that are no series: some looks at a billboard.
+const FEW: usize = 12;
 
 /// Another source is known at a time that lies between two of its samples, this many usual intervals apart at the most.
 const INTERVALS: f64 = 4.0;
@@ -70,12 +74,19 @@ pub(super) fn views(rules: &Summaries, scene: &Scene) -> Vec<View> {
     let mut views = Vec::new();
     for host in scene.hosts() {
         let inputs = scene.inputs_of(host);
-        let all = rules.series.sources(&inputs);
-        let usable = all.into_iter().filter(|(source, _)| !is_own_clock(source)).map(|(source, samples)| {
-            let root_s = rules.upstream.root_distance_s(&inputs, source).unwrap_or(0.0);
-            (source, measured(samples), root_s)
-        });
-        let sources: Vec<(&str, Vec<Sample>, f64)> = usable.filter(|(_, samples, _)| !samples.is_empty()).collect();
+        let computed = rules.series.sources(&inputs);
+        let mut all: BTreeMap<String, Vec<Sample>> = BTreeMap::new();
+        // What the daemon computed tells more than what it computed it from.
+        if computed.values().all(|samples| samples.len() < FEW) {
+            all = rules.raw.sources(&inputs);
+        }
+        if all.is_empty() {
+            all = computed.into_iter().map(|(source, samples)| (source.to_owned(), measured(samples))).collect();
+        }
+        let root_s = |source: &str| rules.upstream.root_distance_s(&inputs, source).unwrap_or(0.0);
+        let usable = all.iter().filter(|(source, samples)| !is_own_clock(source) && !samples.is_empty());
+        let sources: Vec<(&str, &Vec<Sample>, f64)> =
+            usable.map(|(source, samples)| (source.as_str(), samples, root_s(source))).collect();
         for (at, (printed, samples, root_s)) in sources.iter().enumerate() {
             let others: Vec<Other<'_>> = sources
                 .iter()
@@ -91,7 +102,7 @@ pub(super) fn views(rules: &Summaries, scene: &Scene) -> Vec<View> {
                 address,
                 sources: sources.len(),
                 points: hold(samples, *root_s, &others),
-                samples: samples.clone(),
+                samples: (*samples).clone(),
             });
         }
     }

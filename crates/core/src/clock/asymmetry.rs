@@ -3,7 +3,7 @@
 //! longer alike leaves the offset alone. An asymmetry that was always there can't be seen in either, and is not told.
 
 use super::apart::{Other, View};
-use super::course::{jumps, median, noise, quantile, shift};
+use super::course::{Jump, jumps, median, noise, quantile, shift};
 use crate::rules::series::Sample;
 
 /// Least change of a delay that is told, in seconds and as a share of the delay: public paths change by less all the time.
@@ -11,8 +11,8 @@ const LEAST_S: f64 = 2e-3;
 /// See [`LEAST_S`].
 const LEAST_SHARE: f64 = 0.2;
 
-/// Points from which on a course is looked at.
-const FEWEST: usize = 12;
+/// All that follows a change is away from all that was before by this share of it, or it was an episode.
+const FOR_GOOD: f64 = 0.5;
 
 /// Seconds between two sources' first samples of one change.
 const TOGETHER_S: f64 = 3600.0;
@@ -81,37 +81,27 @@ impl Queueing {
 /// Excursions as a share of half the delay's that keep to one limb.
 const ONE_SIDED: std::ops::RangeInclusive<f64> = 0.6..=1.4;
 
-/// Samples with their delays, and their offsets as far as the others of the host did not share what they show.
-struct Course {
-    samples: Vec<Sample>,
-    delays_s: Vec<f64>,
-    offsets_s: Vec<f64>,
-}
-
-impl Course {
-    fn of(known: impl Iterator<Item = (Sample, f64)>) -> Course {
-        let known: Vec<_> = known.filter(|(sample, _)| sample.delay_s.is_finite() && sample.delay_s > 0.0).collect();
-        Course {
-            samples: known.iter().map(|(sample, _)| *sample).collect(),
-            delays_s: known.iter().map(|(sample, _)| f64::from(sample.delay_s)).collect(),
-            offsets_s: known.iter().map(|(_, offset_s)| *offset_s).collect(),
-        }
-    }
-
-    fn raw(view: &View) -> Course {
-        Course::of(view.samples.iter().map(|sample| (*sample, sample.offset_s)))
-    }
+/// The samples of a view that have a delay, and these delays.
+fn delays(view: &View) -> (Vec<Sample>, Vec<f64>) {
+    let known = view.samples.iter().filter(|sample| sample.delay_s.is_finite() && sample.delay_s > 0.0);
+    known.map(|sample| (*sample, f64::from(sample.delay_s))).unzip()
 }
 
 /// Where the delay of a source changes for good: the largest change of each source of one host, and whether all of
 /// several sources share it.
 pub(super) fn turns<'a>(views: &[&'a View]) -> Vec<(&'a View, Turn, bool)> {
     let largest = |view: &&'a View| {
-        let course = Course::raw(view);
-        let usual_s = quantile(course.delays_s.iter().copied(), USUAL)?;
+        let (samples, delays_s) = delays(view);
+        let usual_s = quantile(delays_s.iter().copied(), USUAL)?;
         let least_s = LEAST_S.max(LEAST_SHARE * usual_s);
-        let jump = jumps(&course.delays_s, least_s).into_iter().max_by(|a, b| a.by.abs().total_cmp(&b.by.abs()))?;
-        Some((*view, (course.samples[jump.at - 1], course.samples[jump.at]), jump.by))
+        let level = |range: &[f64]| median(range.iter().copied());
+        let stays = |jump: &Jump| {
+            let change_s = level(&delays_s[jump.at..])? - level(&delays_s[..jump.at])?;
+            Some(change_s / jump.by >= FOR_GOOD)
+        };
+        let lasting = jumps(&delays_s, least_s).into_iter().filter(|jump| stays(jump) == Some(true));
+        let jump = lasting.max_by(|a, b| a.by.abs().total_cmp(&b.by.abs()))?;
+        Some((*view, (samples[jump.at - 1], samples[jump.at]), jump.by))
     };
     let turned: Vec<_> = views.iter().filter_map(largest).collect();
     let turn = |(view, between, delay_s): &(&'a View, (Sample, Sample), f64)| {
@@ -156,51 +146,50 @@ fn at_once(view: &View, from: Sample) -> Option<(f64, f64)> {
 
 /// Whether answers of a source queue in episodes.
 pub(super) fn queueing(view: &View) -> Option<Queueing> {
-    let judged = view.judged();
-    let held = judged.len() >= FEWEST;
-    let course = match held {
-        true => Course::of(judged.iter().map(|point| (point.sample, point.apart_s))),
-        false => Course::raw(view),
-    };
-    let usual_s = quantile(course.delays_s.iter().copied(), USUAL)?;
-    let middle_s = median(course.delays_s.iter().copied())?;
-    let spread_s = 1.4826 * median(course.delays_s.iter().map(|delay_s| (delay_s - middle_s).abs()))?;
+    let (samples, delays_s) = delays(view);
+    let usual_s = quantile(delays_s.iter().copied(), USUAL)?;
+    let middle_s = median(delays_s.iter().copied())?;
+    let spread_s = 1.4826 * median(delays_s.iter().map(|delay_s| (delay_s - middle_s).abs()))?;
     let least_s = LEAST_S.max(LEAST_SHARE * usual_s).max(QUEUED * spread_s);
-    let longer = |at: &usize| course.delays_s[*at] - usual_s;
-    let queued: Vec<usize> = (0..course.delays_s.len()).filter(|at| longer(at) >= least_s).collect();
+    let longer = |at: &usize| delays_s[*at] - usual_s;
+    let queued: Vec<usize> = (0..delays_s.len()).filter(|at| longer(at) >= least_s).collect();
     let (first, last) = (*queued.first()?, *queued.last()?);
-    if queued.len() < FEWEST_QUEUED || queued.len() as f64 > MOST_QUEUED * course.delays_s.len() as f64 {
+    if queued.len() < FEWEST_QUEUED || queued.len() as f64 > MOST_QUEUED * delays_s.len() as f64 {
         return None;
     }
     // What stays until the end is no episode.
     let episodes = queued.chunk_by(|a, b| b - a <= APART).filter(|run| {
-        let ends = run.last().is_some_and(|at| at + APART < course.delays_s.len());
+        let ends = run.last().is_some_and(|at| at + APART < delays_s.len());
         run.len() >= FEWEST_OF_EPISODE && ends
     });
     let episodes = episodes.count();
     let longer_s = median(queued.iter().map(longer))?;
-    let limb_of = |excursion: &dyn Fn(usize) -> Option<f64>| {
-        median(queued.iter().filter_map(|at| Some(2.0 * excursion(*at)? / longer(at))))
-    };
-    let level_s = median(course.offsets_s.iter().copied())?;
-    let limb = held.then(|| limb_of(&|at| Some(course.offsets_s[at] - level_s))).flatten();
+    let judged = view.judged();
+    let level_s = median(judged.iter().map(|point| point.apart_s)).unwrap_or(0.0);
+    let of_judged = judged.iter().filter_map(|point| {
+        let longer_s = f64::from(point.sample.delay_s) - usual_s;
+        (longer_s >= least_s).then(|| 2.0 * (point.apart_s - level_s) / longer_s)
+    });
+    let of_judged: Vec<f64> = of_judged.collect();
+    let limb = median(of_judged.iter().copied()).filter(|_| of_judged.len() >= FEWEST_QUEUED);
     // Against what the clock was before and after, as far as samples that did not queue tell.
     let quiet: Vec<&Sample> =
-        course.samples.iter().zip(&course.delays_s).filter(|(_, s)| **s - usual_s < least_s).map(|(s, _)| s).collect();
-    let own_limb = limb_of(&|at| {
-        let next = quiet.partition_point(|sample| sample.time < course.samples[at].time);
+        samples.iter().zip(&delays_s).filter(|(_, s)| **s - usual_s < least_s).map(|(s, _)| s).collect();
+    let own_limb = median(queued.iter().filter_map(|at| {
+        let next = quiet.partition_point(|sample| sample.time < samples[*at].time);
         let near = quiet.get(next.saturating_sub(2)..(next + 2).min(quiet.len()))?;
-        Some(course.samples[at].offset_s - median(near.iter().map(|sample| sample.offset_s))?)
-    });
+        let excursion_s = samples[*at].offset_s - median(near.iter().map(|sample| sample.offset_s))?;
+        Some(2.0 * excursion_s / longer(at))
+    }));
     let spread = [0.25, 0.75].map(|share| quantile(queued.iter().map(longer), share).unwrap_or(longer_s));
     (episodes > 0).then_some(Queueing {
-        of: (queued.len(), course.delays_s.len()),
+        of: (queued.len(), delays_s.len()),
         episodes,
         longer_s,
         limb,
         own_limb,
         varies: spread[1] - spread[0] > VARIES * longer_s,
-        ends: (course.samples[first], course.samples[last]),
+        ends: (samples[first], samples[last]),
     })
 }
 

@@ -8,6 +8,9 @@ use crate::rules::{Evidence, Finding, Measure};
 use crate::signs::Weighed;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Samples from which on what is heard of is no example in a document.
+const FEWEST: usize = 6;
+
 /// As many as outvote one, and still do when another is gone.
 const ENOUGH: usize = 4;
 
@@ -19,14 +22,15 @@ const SEVERAL: [&str; 6] = ["pool", "manycastclient", "multicastclient", "broadc
 impl Clocks<'_> {
     /// A note for each host that has one to three sources.
     pub(super) fn few_sources(&mut self, views: &[View]) -> Vec<Case> {
-        let mut heard: BTreeMap<&str, (BTreeSet<&str>, Vec<Origin>)> = BTreeMap::new();
+        let mut heard: BTreeMap<&str, (BTreeSet<&str>, Vec<Origin>, usize)> = BTreeMap::new();
         for view in views {
-            let (sources, origins) = heard.entry(&view.host).or_default();
+            let (sources, origins, samples) = heard.entry(&view.host).or_default();
             sources.insert(&view.source);
             origins.extend(view.samples.first().map(|sample| sample.origin));
+            *samples += view.samples.len();
         }
         let mut cases = Vec::new();
-        for (host, (sources, origins)) in heard {
+        for (host, (sources, origins, samples)) in heard {
             let inputs = self.scene.inputs_of(host);
             let (mut configured, mut several) = (BTreeSet::new(), false);
             for directive in self.rules.daemon.directives(&inputs) {
@@ -37,7 +41,13 @@ impl Clocks<'_> {
             // A reference clock of its own is no source among others: it is what the host is there for.
             let clock = |source: &&str| source.starts_with("127.127.") || source.contains('(');
             let n = sources.len().max(configured.len());
-            if several || n == 0 || n >= ENOUGH || sources.iter().any(clock) || configured.iter().any(clock) {
+            if several
+                || samples < FEWEST
+                || n == 0
+                || n >= ENOUGH
+                || sources.iter().any(clock)
+                || configured.iter().any(clock)
+            {
                 continue;
             }
             let Some(evidence) = Evidence::of(origins) else { continue };

@@ -37,7 +37,7 @@ const LIMITS: Limits = Limits {
     follow_s: (6.0 * 3600.0, 1800.0),
     least_s: 3.0 * 3600.0,
     day_ppm: 0.15,
-    day_share: 0.6,
+    day_share: 0.5,
     days: 2.0,
 };
 

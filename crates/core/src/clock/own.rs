@@ -26,6 +26,9 @@ struct Limits {
     wander_ppm: f64,
     /// The highest offset against the usual one before, from which on a single event is one.
     event: f64,
+    /// A single blow to a clock that chronyd keeps is so many times what is more than noise, and so many times what nine of
+    /// ten offsets are: far paths have outliers.
+    blow: (f64, f64),
     /// Steps that are single events; more are a habit.
     single: usize,
     /// So many of the farthest swings are looked for at other hosts.
@@ -47,6 +50,7 @@ const LIMITS: Limits = Limits {
     restless: RESTLESS,
     wander_ppm: WANDER_PPM,
     event: 8.0,
+    blow: (5.0, 20.0),
     single: 2,
     peaks: 5,
     same_s: 2400.0,
@@ -165,7 +169,9 @@ fn trouble(track: &Track<'_>) -> Option<Trouble> {
     let mut steps = step::steps(track);
     if steps.is_empty() && track.is_quick() {
         // chronyd steps only after its start, unless told otherwise: it slews, however far the clock is off.
-        let blows = cycle::blows(within(main, track.settled()?, Time::MAX), track.swing_s());
+        let rested = within(main, track.settled()?, Time::MAX);
+        let usual_s = quantile(&rested.iter().map(|s| s.offset_s.abs()).collect::<Vec<_>>(), 0.9)?;
+        let blows = cycle::blows(rested, (LIMITS.blow.0 * track.swing_s()).max(LIMITS.blow.1 * usual_s));
         steps.extend(blows.iter().map(|blow| Step { time: blow.time, by_s: blow.offset_s, origin: blow.origin }));
     }
     let set = steps.iter().max_by(|a, b| a.by_s.abs().total_cmp(&b.by_s.abs()))?;

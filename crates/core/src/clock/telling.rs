@@ -333,7 +333,9 @@ impl Signs<'_, '_> {
         let shown = within(self.track.main(), self.trouble.since, Time(self.trouble.last.0.saturating_add(1)));
         let sizes: Vec<f64> = shown.iter().map(|s| s.offset_s.abs()).collect();
         let Some(size) = quantile(&sizes, 0.75).filter(|size| *size > 0.0) else { return };
-        let apart = apart_s >= LIMITS.contradiction * size && apart_s > self.track.swing_s() / 2.0;
+        // chronyd moves the clock between two samples.
+        let apart =
+            apart_s >= LIMITS.contradiction * size && apart_s > self.track.swing_s() / 2.0 && !self.track.is_quick();
         let contradict = apart || !self.track.has_majority();
         self.weighed.hold("sources-contradict", contradict, self.weighed.found);
     }

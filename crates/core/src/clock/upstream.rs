@@ -16,7 +16,7 @@ use std::net::IpAddr;
 
 /// When the sources that share an upstream have moved, the host's clock lags behind them, for so long before and after the
 /// one that did not move is seen apart.
-const BEFORE: i64 = 3600 * SECOND;
+const BEFORE: i64 = 3 * 3600 * SECOND;
 /// See [`BEFORE`].
 const AFTER: i64 = 3 * 3600 * SECOND;
 
@@ -24,6 +24,9 @@ const AFTER: i64 = 3 * 3600 * SECOND;
 const LAGS: f64 = 0.2;
 /// See [`LAGS`].
 const UNUSUAL: f64 = 5.0;
+
+/// How alike the way of one is to that of all.
+const ALIKE: f64 = 0.3;
 
 /// Hosts in a ring, at the most.
 const LONGEST_RING: usize = 6;
@@ -46,13 +49,16 @@ struct Shared<'a> {
     at: Time,
     /// How far the host's clock was from them when they parted, at the most, and usually.
     lag_s: (f64, f64),
+    /// One of them was there before the others.
+    ahead: bool,
 }
 
 impl Shared<'_> {
-    /// Whether the many moved, and not the one: the host's clock, which had followed them, was left behind.
+    /// Whether the many moved, and not the one: one went first, or the host's clock, which had followed them, was left
+    /// behind.
     fn moved(&self) -> bool {
         let (most_s, usual_s) = self.lag_s;
-        most_s >= LAGS * self.standing.at_last_s.abs() && most_s >= UNUSUAL * usual_s
+        self.ahead || most_s >= LAGS * self.standing.at_last_s.abs() && most_s >= UNUSUAL * usual_s
     }
 }
 
@@ -81,7 +87,11 @@ impl Clocks<'_> {
         let off = |view: &&View| view.sources > 2 && cases.contains_key(&view.source);
         let seen: Vec<Shared<'_>> =
             views.iter().filter(off).filter_map(|view| self.shared_upstream(view, views)).collect();
-        let moved: BTreeSet<IpAddr> = seen.iter().filter(|s| s.moved()).map(|s| s.upstream).collect();
+        let moved: BTreeSet<IpAddr> = seen
+            .iter()
+            .filter(|s| s.moved() || cases.contains_key(&self.scene.name(s.upstream)))
+            .map(|s| s.upstream)
+            .collect();
         let hosts: BTreeSet<String> = self.scene.hosts().into_iter().map(str::to_owned).collect();
         let mut explained = BTreeSet::new();
         for shared in seen.iter().filter(|s| moved.contains(&s.upstream)) {
@@ -138,19 +148,25 @@ impl Clocks<'_> {
         let lags: Vec<(f64, f64)> = members.iter().filter_map(|(other, _)| lag(other, at)).collect();
         let most_s = median(lags.iter().map(|(most_s, _)| *most_s))?;
         let usual_s = median(lags.iter().map(|(_, usual_s)| *usual_s))?;
-        Some(Shared { upstream, view, standing, members, at, lag_s: (most_s, usual_s) })
+        let way_s = -standing.at_last_s;
+        let went = |s: f64| (s - way_s).abs() <= ALIKE * way_s.abs();
+        let ahead = members.iter().any(|(other, _)| {
+            let own = super::agreement::standing(other);
+            own.jumps.iter().any(|jump| went(jump.by_s)) || own.beyond.is_some_and(|beyond| went(beyond.apart_s))
+        });
+        Some(Shared { upstream, view, standing, members, at, lag_s: (most_s, usual_s), ahead })
     }
 
     fn tell_shared(&mut self, shared: &Shared<'_>) -> Option<FindingId> {
-        let Shared { upstream, view, standing, members, at, lag_s } = shared;
+        let Shared { upstream, view, standing, members, at, lag_s, .. } = shared;
         let names: Vec<&str> = members.iter().map(|(other, _)| other.source.as_str()).collect();
         let upstream = self.scene.full_name(*upstream);
         Some(self.findings.add(Finding {
             rule: "agreement",
             subject: upstream.clone(),
             statement: format!(
-                "{} of {} sources of {} name {upstream} as their reference ({}), and are {} from {}; about {at} the clock of \
-                 {} was up to {} away from them: it was they that moved",
+                "{} of {} sources of {} name {upstream} as their reference ({}), and are {} from {}; the clock of {} was up \
+                 to {} away from them about {at}: it was they that moved",
                 names.len(),
                 view.sources,
                 view.host,

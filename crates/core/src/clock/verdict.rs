@@ -60,7 +60,9 @@ fn look<'a>(
             // Where the way to others changed just then, it is they that moved.
             let others = turned.iter().filter(|(other, ..)| other.printed != view.printed);
             let moved = |turn: &Turn| together(turn.between.1, jump.between.1) && turn.delay_s.abs() > jump.by_s.abs();
-            jump.alone &= !others.into_iter().any(|(_, turn, _)| moved(turn));
+            if others.into_iter().any(|(_, turn, _)| moved(turn)) {
+                jump.alone = Some(false);
+            }
         }
         sources.entry(&view.source).or_default().standings.push((*view, standing));
     }
@@ -135,7 +137,9 @@ impl Clocks<'_> {
         if let [first, ..] = agreement[..] {
             hold("offset-apart", source.agree(|s| s.beyond.is_some()), &agreement);
             hold("drifts-apart", source.agree(|s| s.drift.is_some()), &agreement);
-            hold("jumped-alone", source.agree(|s| s.jumps.iter().any(|jump| jump.alone)), &agreement);
+            if source.off().any(|(_, standing)| standing.jumps_alone().is_some()) {
+                hold("jumped-alone", source.agree(|s| s.jumps_alone() == Some(true)), &agreement);
+            }
             hold("one-second", source.agree(Standing::is_a_second_off), &[first]);
             hold("smears", source.agree(|s| s.smears), &[first]);
             hold("rolled-over", source.agree(Standing::has_rolled_over), &[first]);
@@ -272,7 +276,11 @@ impl Clocks<'_> {
             origins.extend([beyond.ends.0.origin, beyond.ends.1.origin]);
         }
         if let Some(jump) = largest(standing) {
-            let delay = if jump.alone { "its delay stays" } else { "its delay changes as well" };
+            let delay = match jump.alone {
+                Some(true) => "its delay stays",
+                Some(false) => "its delay, or that of the others, changes as well",
+                None => "its delay is not known",
+            };
             words.push(format!("jumps by {} at {}; {delay}", seconds(jump.by_s), jump.between.1.time));
             measures.push(("jump_s", Measure::Number(jump.by_s)));
             origins.extend([jump.between.0.origin, jump.between.1.origin]);

@@ -51,6 +51,30 @@ const RULES: &[(&str, &str)] = &[
         "twin",
         "The host most like one whose clock is wrong (half of its sources or more are the same; then by name, network and daemon) among those whose clock stays within a quarter of what the other does, 1 % of the samples left aside; and what differs: daemon, system, kernel's clock source, sources, configuration, a delay three times as long.",
     ),
+    (
+        "cycle",
+        "Whether a clock comes to rest. Its offsets are noise below 2 ms and below ten times what the spread of the delays can make; the first hours, in which the frequency is not yet known, are left aside. Where three fifths of the spans of three hours since the first disturbed one are disturbed, the clock does not rest: then whether its offsets, or what its loop can't have done, keep a period of UTC (each minute from 300 s on), whether its swings follow each other evenly, and how its peaks grow from one step to the next: by an amount, or by a ratio.",
+    ),
+    (
+        "residual",
+        "What a clock did between two rows of loopstats, held against what the loop asked of it (the frequency of the row, and its offset amortised with the time constant of its poll exponent), as told, late, or not at all.",
+    ),
+    (
+        "frequency",
+        "The correction that a clock needs: at the limit of 500 ppm, and how it came there; jumps of it; whether it follows the hour of the day.",
+    ),
+    (
+        "step",
+        "When a clock was stepped, by how much, by what its log says, and whether the offset came back afterwards.",
+    ),
+    (
+        "asymmetry",
+        "The offset of each source against the others of its host at the same time, beside its delay. Where both shift at one instant, the offset by half of what the delay does, one direction has changed; where the delay alone does, both have.",
+    ),
+    (
+        "agreement",
+        "Which sources agree. Each is held against the others of its host at the same time, so that what the host's own clock does cancels: what stays apart by more than its distance to the root, drifts away steadily, or jumps for all who ask it, is wrong itself; where no majority agrees, nobody can tell.",
+    ),
 ];
 
 /// The page of `id`; `None` where nothing has that name.

@@ -12,6 +12,7 @@ pub mod nat;
 pub mod pace;
 pub mod path;
 pub mod polling;
+pub mod raw;
 mod sampled;
 pub mod senders;
 pub mod series;
@@ -84,6 +85,8 @@ pub struct Summaries {
     pub series: series::Series,
     /// What logs say happened.
     pub happenings: happenings::Happenings,
+    /// What single exchanges tell of sources.
+    pub raw: raw::Raw,
     /// Whom sources follow.
     pub upstream: upstream::Upstreams,
 }
@@ -105,6 +108,7 @@ impl Summary for Summaries {
         self.series.fold(material);
         self.happenings.fold(material);
         self.upstream.fold(material);
+        self.raw.fold(material);
     }
 
     fn merge(&mut self, later: Self) {
@@ -123,6 +127,7 @@ impl Summary for Summaries {
         self.series.merge(later.series);
         self.happenings.merge(later.happenings);
         self.upstream.merge(later.upstream);
+        self.raw.merge(later.raw);
     }
 }
 
