@@ -147,21 +147,7 @@ impl<'a> Material<'a> {
             let from = claim.since?;
             Some(Mark { kind: MarkKind::Fault, from: at(from), to: at(claim.last.unwrap_or(from)) })
         });
-        let mut marks: Vec<Mark> = happened.collect();
-        if !marks.iter().any(|mark| mark.kind == MarkKind::Step) {
-            marks.extend(self.zeros(host));
-        }
-        marks.extend(faults);
-        marks
-    }
-
-    /// Steps of which no log tells: ntpd, whose rows say its time constant, writes an offset of exactly 0 when it has stepped,
-    /// and at no other time (see rule `step`).
-    fn zeros(&self, host: &Host<'_>) -> Vec<Mark> {
-        let is_loop = self.rules.series.held(&host.inputs, "").next().is_some_and(|sample| sample.poll > 0);
-        let points = if is_loop { self.points(host, "", Quantity::Offset) } else { Vec::new() };
-        let zeros = points.windows(2).filter(|pair| pair[0].1 != 0.0 && pair[1].1 == 0.0).map(|pair| pair[1].0);
-        zeros.map(|at| Mark { kind: MarkKind::Step, from: at, to: at }).collect()
+        happened.chain(faults).collect()
     }
 }
 
