@@ -39,8 +39,8 @@ pub fn steps(track: &Track<'_>) -> Vec<Step> {
     let said =
         track.said.iter().filter(|h| h.kind == Happening::Step && matches!(h.program.as_str(), "ntpd" | "chronyd"));
     let said = said.filter_map(|h| Some(Step { time: h.time?, by_s: h.value.unwrap_or(f64::NAN), origin: h.origin }));
-    let zeros =
-        track.rows.windows(2).filter(|pair| track.is_loop() && pair[0].offset_s != 0.0 && pair[1].offset_s == 0.0);
+    let is_loop = track.is_loop();
+    let zeros = track.rows.windows(2).filter(|pair| is_loop && pair[0].offset_s != 0.0 && pair[1].offset_s == 0.0);
     let zeros = zeros.map(|pair| Step { time: pair[1].time, by_s: f64::NAN, origin: pair[1].origin });
     let mut all: Vec<Step> = said.chain(zeros).filter(|s| s.time.since_s(first) > LIMITS.start_s).collect();
     all.sort_by_key(|step| step.time);

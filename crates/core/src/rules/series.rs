@@ -221,6 +221,7 @@ impl Series {
         self.level = self.settled();
         for samples in self.of.values_mut().flat_map(BTreeMap::values_mut) {
             sort_and_thin(samples, self.level);
+            samples.shrink_to_fit();
         }
         self.held = self.of.values().flat_map(BTreeMap::values).map(Vec::len).sum();
         self.due = self.held + ROOM / 2;

@@ -133,7 +133,7 @@ impl Frame<'_> {
             match mark.kind {
                 MarkKind::Gap => sheet.area((from, self.top), (to, self.bottom), sheet.ink.gap),
                 MarkKind::Fault => {
-                    sheet.area((from, self.bottom - 5.0), (to.max(from + 2.0), self.bottom), sheet.ink.fault)
+                    sheet.area((from, self.bottom - 5.0), (to.max(from + 2.0), self.bottom), sheet.ink.fault);
                 }
                 MarkKind::Start => sheet.rule((from, self.top), (from, self.bottom), sheet.ink.start, 1.0),
                 MarkKind::Step => sheet.rule((from, self.top), (from, self.bottom), sheet.ink.step, 1.0),

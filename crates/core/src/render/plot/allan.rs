@@ -33,7 +33,7 @@ fn usual_step(points: &[Point]) -> Option<f64> {
     spacings.sort_by(f64::total_cmp);
     let middle = spacings.len() / 2;
     let upper = *spacings.get(middle)?;
-    let step = if spacings.len() % 2 == 0 { f64::midpoint(*spacings.get(middle - 1)?, upper) } else { upper };
+    let step = if spacings.len().is_multiple_of(2) { f64::midpoint(*spacings.get(middle - 1)?, upper) } else { upper };
     (step > 0.0).then_some(step)
 }
 

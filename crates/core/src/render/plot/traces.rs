@@ -104,7 +104,7 @@ pub struct Trace {
 impl Trace {
     fn fold(&mut self, time: Time, values: impl Iterator<Item = f64>) {
         self.seen += 1;
-        if (self.seen - 1) % (1 << self.thinned) != 0 {
+        if !(self.seen - 1).is_multiple_of(1 << self.thinned) {
             return;
         }
         let before = self.times.len();
