@@ -249,6 +249,7 @@ fn view(summaries: &Summaries) -> BTreeMap<&'static str, String> {
         happenings,
         senders,
         upstream,
+        raw,
     } = summaries;
     let inputs: Vec<InputId> = (0..9).map(InputId).collect();
     let ways = [2, 3].into_iter().flat_map(|host| (0..4).map(move |p| (ip(2, host), PointId(p))));
