@@ -205,6 +205,27 @@ fn ln_factorial(n: u64) -> f64 {
     (x - 0.5) * x.ln() - x + 0.5 * (2.0 * std::f64::consts::PI).ln() + 1.0 / (12.0 * x) - 1.0 / (360.0 * x.powi(3))
 }
 
+/// A quantile of some values: of an even number the middle of the two beside it; `None` of none, NaN left aside.
+///
+/// ```
+/// use ntpscope_core::stats::quantile;
+/// assert_eq!([0.0, 0.5, 1.0].map(|share| quantile([4.0, 1.0, 2.0, 3.0], share)), [Some(1.0), Some(2.5), Some(4.0)]);
+/// ```
+#[must_use]
+pub fn quantile(values: impl IntoIterator<Item = f64>, share: f64) -> Option<f64> {
+    let mut values: Vec<f64> = values.into_iter().filter(|value| !value.is_nan()).collect();
+    let at = share * values.len().checked_sub(1)? as f64;
+    let (_, low, above) = values.select_nth_unstable_by(at.floor() as usize, f64::total_cmp);
+    let high = if at.fract() > 0.0 { above.iter().copied().min_by(f64::total_cmp)? } else { *low };
+    Some(f64::midpoint(*low, high))
+}
+
+/// The median of some values; `None` of none.
+#[must_use]
+pub fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
+    quantile(values, 0.5)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

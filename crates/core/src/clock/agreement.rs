@@ -1,8 +1,9 @@
 //! Rule `agreement`: whether a source keeps to what the others of its host say.
 
 use super::apart::{Point, View};
-use super::course::{Drift, drift, jumps, median, noise, shift, slope};
+use super::course::{Drift, drift, jumps, noise, shift, slope};
 use crate::rules::series::Sample;
+use crate::stats::median;
 
 /// Points from which on a course is looked at.
 const FEWEST: usize = 12;

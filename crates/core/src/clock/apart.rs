@@ -1,9 +1,9 @@
 //! How far each source is from the others of its host: what the host's own clock does is common to all, and cancels.
 
-use super::course::median;
 use crate::rules::Summaries;
 use crate::rules::series::Sample;
 use crate::scene::Scene;
+use crate::stats::median;
 use crate::time::{SECOND, Time};
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -3,8 +3,9 @@
 //! longer alike leaves the offset alone. An asymmetry that was always there can't be seen in either, and is not told.
 
 use super::apart::{Other, View};
-use super::course::{Jump, jumps, median, noise, quantile, shift};
+use super::course::{Jump, jumps, noise, shift};
 use crate::rules::series::Sample;
+use crate::stats::{median, quantile};
 
 /// Least change of a delay that is told, in seconds and as a share of the delay: public paths change by less all the time.
 const LEAST_S: f64 = 2e-3;

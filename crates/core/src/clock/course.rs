@@ -2,6 +2,8 @@
 //!
 //! All of it stands on medians, for a clock that is stepped or swings leaves outliers in what its sources seem to do.
 
+use crate::stats::{median, quantile};
+
 /// Values on each side of a jump that its size is taken from, and the fewest.
 const BESIDE: usize = 8;
 /// See [`BESIDE`].
@@ -25,20 +27,6 @@ const STRAIGHT: f64 = 0.1;
 
 /// How slow or fast each third of a drift may be against the whole: a step drifts in one third only.
 const STEADY: (f64, f64) = (0.4, 2.5);
-
-/// The median of values, unless there are none.
-pub(super) fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
-    quantile(values, 0.5)
-}
-
-/// A quantile of values: between two of them the mean, unless there are none.
-pub(super) fn quantile(values: impl IntoIterator<Item = f64>, share: f64) -> Option<f64> {
-    let mut values: Vec<f64> = values.into_iter().filter(|value| !value.is_nan()).collect();
-    values.sort_by(f64::total_cmp);
-    let at = share * values.len().checked_sub(1)? as f64;
-    let (low, high) = (values.get(at.floor() as usize)?, values.get(at.ceil() as usize)?);
-    Some((low + high) / 2.0)
-}
 
 /// Standard deviation of single values about a level that may move: from the differences of neighbours, by their median
 /// or, where many are far greater than that, by their 90 % quantile.

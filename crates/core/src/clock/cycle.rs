@@ -4,8 +4,9 @@
 //! which no clock on the wall knows. Offsets are folded by every such period; the right one puts like to like.
 
 use super::residual::Jump;
-use super::track::{quantile, within};
+use super::track::within;
 use crate::rules::series::Sample;
+use crate::stats::quantile;
 use crate::time::{SECOND, Time};
 use std::collections::BTreeMap;
 
@@ -71,15 +72,15 @@ pub fn locked(series: &[&[Sample]], since: Time) -> Option<Locked> {
     let shares = |period: f64| {
         let sparse = |folded: &&Folded| period > LIMITS.polls * folded.poll_s;
         let shares: Vec<f64> = usable.iter().filter(sparse).map(|folded| folded.share(period)).collect();
-        (shares.len() * 2 > usable.len()).then(|| quantile(&shares, 0.5)).flatten()
+        (shares.len() * 2 > usable.len()).then(|| quantile(shares.iter().copied(), 0.5)).flatten()
     };
     let seen = periods().take_while(|period| period * LIMITS.periods <= span_s);
     let tried: Vec<(f64, f64)> = seen.filter_map(|p| Some((p, shares(p)?))).collect();
     let (period, share) = tried.iter().copied().max_by(|a, b| a.1.total_cmp(&b.1))?;
-    let usual = quantile(&tried.iter().map(|(_, share)| *share).collect::<Vec<_>>(), 0.9)?;
+    let usual = quantile(tried.iter().map(|(_, share)| *share), 0.9)?;
     let agree: Vec<f64> = usable.iter().map(|folded| folded.agreement(period)).collect();
     let stands_out = share >= LIMITS.share && share >= LIMITS.prominence * usual;
-    let holds = stands_out && quantile(&agree, 0.5)? >= LIMITS.agreement;
+    let holds = stands_out && quantile(agree.iter().copied(), 0.5)? >= LIMITS.agreement;
     holds.then_some(Locked { period_s: period, share, periods: span_s / period, by_phase: true })
 }
 
@@ -168,7 +169,7 @@ impl Folded {
             return None;
         }
         let sizes: Vec<f64> = samples.iter().map(|s| s.offset_s.abs()).collect();
-        let usual = quantile(&sizes, 0.5)?.max(1e-9);
+        let usual = quantile(sizes.iter().copied(), 0.5)?.max(1e-9);
         // Periods are those of UTC, so that phases are too; whole days before the first sample change nothing.
         let day = samples.first()?.time.0.div_euclid(86_400 * SECOND) * 86_400;
         let second = |s: &Sample| s.time.since_s(Time(day * SECOND));
@@ -176,7 +177,7 @@ impl Folded {
         let points: Vec<(f64, f64)> = samples.iter().map(|s| (second(s), size(s))).collect();
         let gaps: Vec<f64> = points.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
         let span_s = points.last()?.0 - points.first()?.0;
-        Some(Folded { points, span_s, poll_s: quantile(&gaps, 0.5)? })
+        Some(Folded { points, span_s, poll_s: quantile(gaps.iter().copied(), 0.5)? })
     }
 
     /// The share of the variance that the phase explains, adjusted for the number of parts.
@@ -293,9 +294,9 @@ const REGULAR: f64 = 0.35;
 #[must_use]
 pub fn is_regular(peaks: &[Peak]) -> Option<bool> {
     let halves: Vec<f64> = peaks.windows(2).map(|pair| pair[1].time.since_s(pair[0].time)).collect();
-    let middle = quantile(&halves, 0.5).filter(|_| halves.len() >= ENOUGH)?;
+    let middle = quantile(halves.iter().copied(), 0.5).filter(|_| halves.len() >= ENOUGH)?;
     let apart: Vec<f64> = halves.iter().map(|half| (half - middle).abs()).collect();
-    Some(1.4826 * quantile(&apart, 0.5)? < REGULAR * middle)
+    Some(1.4826 * quantile(apart.iter().copied(), 0.5)? < REGULAR * middle)
 }
 
 /// How peaks grow from one step to the next.
@@ -332,7 +333,7 @@ pub fn growth(samples: &[Sample], steps: &[Time], every_s: f64, least_s: f64) ->
         line += heights.iter().zip(straight).map(|(h, fit)| (h - fit).powi(2)).sum::<f64>();
         power += heights.iter().zip(curved).map(|(h, fit)| (h - fit.exp()).powi(2)).sum::<f64>();
     }
-    let (by_s, ratio) = (super::track::median(&by)?, super::track::median(&ratios)?);
+    let (by_s, ratio) = (super::track::median_within(&by)?, super::track::median_within(&ratios)?);
     Some(Growth { cycles, by_s, ratio, line: (line / power.max(1e-30)).sqrt() })
 }
 

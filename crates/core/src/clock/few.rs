@@ -14,14 +14,17 @@ const FEWEST: usize = 6;
 /// As many as outvote one, and still do when another is gone.
 const ENOUGH: usize = 4;
 
+/// Hosts that are named with their number of sources; the others are counted.
+const MOST_NAMED: usize = 12;
+
 /// Words of configurations that name one source; some of those that name several are enough.
 const ONE: [&str; 2] = ["server", "peer"];
 /// See [`ONE`].
 const SEVERAL: [&str; 6] = ["pool", "manycastclient", "multicastclient", "broadcastclient", "refclock", "servers"];
 
 impl Clocks<'_> {
-    /// A note for each host that has one to three sources.
-    pub(super) fn few_sources(&mut self, views: &[View]) -> Vec<Case> {
+    /// One case of all hosts that have one to three sources.
+    pub(super) fn few_sources(&mut self, views: &[View]) -> Option<Case> {
         let mut heard: BTreeMap<&str, (BTreeSet<&str>, Vec<Origin>, usize)> = BTreeMap::new();
         for view in views {
             let (sources, origins, samples) = heard.entry(&view.host).or_default();
@@ -29,7 +32,7 @@ impl Clocks<'_> {
             origins.extend(view.samples.first().map(|sample| sample.origin));
             *samples += view.samples.len();
         }
-        let mut cases = Vec::new();
+        let (mut few, mut seen) = (BTreeMap::new(), Vec::new());
         for (host, (sources, origins, samples)) in heard {
             let inputs = self.scene.inputs_of(host);
             let (mut configured, mut several) = (BTreeSet::new(), false);
@@ -50,27 +53,27 @@ impl Clocks<'_> {
             {
                 continue;
             }
-            let Some(evidence) = Evidence::of(origins) else { continue };
-            let names: Vec<&str> = sources.into_iter().collect();
-            let id = self.findings.add(Finding {
-                rule: "agreement",
-                subject: host.to_owned(),
-                statement: format!("{host} has {n} source{}: {}", if n == 1 { "" } else { "s" }, names.join(", ")),
-                measures: vec![("sources", Measure::Number(n as f64))],
-                evidence,
-                recipe: Some("grep -E '^(server|peer|pool)' ntp.conf, or ntpq -pn".into()),
-            });
-            let mut weighed = Weighed::new("configured", id);
-            weighed.hold("fewer-than-four", true, id);
-            cases.push(Case {
-                weighed,
-                place: Place::Client(host.to_owned()),
-                affected: BTreeSet::new(),
-                since: None,
-                from_the_start: true,
-                last: None,
-            });
+            seen.extend(origins);
+            few.insert(host.to_owned(), n);
         }
-        cases
+        let first = few.keys().next()?.clone();
+        let named: Vec<String> = few.iter().take(MOST_NAMED).map(|(host, n)| format!("{host} {n}")).collect();
+        let more = few.len() - named.len();
+        let id = self.findings.add(Finding {
+            rule: "agreement",
+            subject: first.clone(),
+            statement: format!(
+                "sources that hosts have: {}{}",
+                named.join(", "),
+                if more > 0 { format!(", and {more} more hosts fewer than four") } else { String::new() }
+            ),
+            measures: vec![("hosts", Measure::Number(few.len() as f64))],
+            evidence: Evidence::of(seen)?,
+            recipe: Some("grep -E '^(server|peer|pool)' ntp.conf, or ntpq -pn".into()),
+        });
+        let mut weighed = Weighed::new("configured", id);
+        weighed.hold("fewer-than-four", true, id);
+        let affected = few.into_keys().collect();
+        Some(Case { weighed, place: Place::Client(first), affected, since: None, from_the_start: true, last: None })
     }
 }

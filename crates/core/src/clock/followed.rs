@@ -1,13 +1,14 @@
 //! Sources that are the only one of several hosts: what all of these see at one instant is the source's.
 
 use super::apart::View;
-use super::course::{median, noise};
+use super::course::noise;
 use super::verdict::{name, recipe, seconds};
 use super::{Case, Clocks};
 use crate::diagnosis::Place;
 use crate::rules::series::Sample;
 use crate::rules::{Evidence, Finding, Measure};
 use crate::signs::Weighed;
+use crate::stats::median;
 
 /// An excursion is so many seconds at the least, and so many times the noise.
 const LEAST_S: f64 = 0.01;

@@ -1,7 +1,8 @@
 //! Rule `frequency`: what the discipline's frequency says of the oscillator.
 
-use super::track::{quantile, within};
+use super::track::within;
 use crate::rules::series::Sample;
+use crate::stats::quantile;
 use crate::time::{SECOND, Time};
 
 /// What frequencies tell.
@@ -74,7 +75,7 @@ pub fn jump(rows: &[Sample], since: Time, quick: bool) -> Option<Jump> {
         let own = within(rows, from, to);
         let span = own.last()?.time.since_s(own.first()?.time);
         let values: Vec<f64> = own.iter().map(|row| f64::from(row.frequency_ppm)).filter(|f| f.is_finite()).collect();
-        let at = |share| quantile(&values, share);
+        let at = |share| quantile(values.iter().copied(), share);
         (span >= LIMITS.least_s / 2.0).then_some((at(0.5)?, at(0.9)? - at(0.1)?))
     };
     let sharp = |row: &Sample| {
@@ -103,10 +104,12 @@ pub fn wander(rows: &[Sample], since: Time) -> Option<f64> {
     let range = |k: i64| {
         let own = within(rows, Time(first.0 + k * width), Time(first.0 + (k + 1) * width)).iter();
         let values: Vec<f64> = own.map(|row| f64::from(row.frequency_ppm)).filter(|f| f.is_finite()).collect();
-        (values.len() > 3).then(|| Some(quantile(&values, 1.0)? - quantile(&values, 0.0)?)).flatten()
+        (values.len() > 3)
+            .then(|| Some(quantile(values.iter().copied(), 1.0)? - quantile(values.iter().copied(), 0.0)?))
+            .flatten()
     };
     let ranges: Vec<f64> = (0..(last.0 - first.0) / width).filter_map(range).collect();
-    (ranges.len() > 2).then(|| quantile(&ranges, 0.5)).flatten()
+    (ranges.len() > 2).then(|| quantile(ranges.iter().copied(), 0.5)).flatten()
 }
 
 /// Half of the difference between the warmest and the coldest hour, in ppm, and the share of the frequency's variance that

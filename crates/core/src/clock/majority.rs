@@ -1,12 +1,13 @@
 //! Hosts whose sources disagree so that no majority is left: nobody can say which of them is right.
 
 use super::apart::{Point, View};
-use super::course::median;
+
 use super::verdict::{recipe, seconds};
 use super::{Case, Clocks};
 use crate::diagnosis::Place;
 use crate::rules::{Evidence, Finding, Measure};
 use crate::signs::Weighed;
+use crate::stats::median;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Samples in a row without a majority that are no chance.

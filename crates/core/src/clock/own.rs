@@ -6,9 +6,10 @@ use super::frequency;
 
 use super::step::{self, Step};
 use super::telling::{Signs, ms};
-use super::track::{Track, quantile, within};
+use super::track::{Track, within};
 use super::{Case, Clocks};
 use crate::diagnosis::Place;
+use crate::stats::quantile;
 
 use crate::rules::{Evidence, Finding, Measure};
 use crate::signs::Weighed;
@@ -170,7 +171,7 @@ fn trouble(track: &Track<'_>) -> Option<Trouble> {
     if steps.is_empty() && track.is_quick() {
         // chronyd steps only after its start, unless told otherwise: it slews, however far the clock is off.
         let rested = within(main, track.settled()?, Time::MAX);
-        let usual_s = quantile(&rested.iter().map(|s| s.offset_s.abs()).collect::<Vec<_>>(), 0.9)?;
+        let usual_s = quantile(rested.iter().map(|s| s.offset_s.abs()), 0.9)?;
         let blows = cycle::blows(rested, (LIMITS.blow.0 * track.swing_s()).max(LIMITS.blow.1 * usual_s));
         steps.extend(blows.iter().map(|blow| Step { time: blow.time, by_s: blow.offset_s, origin: blow.origin }));
     }
@@ -189,7 +190,7 @@ fn stands_out(track: &Track<'_>, time: Time) -> bool {
     let near = |from: f64, to: f64| {
         let shift = |s: f64| Time(time.0.saturating_add((s * SECOND as f64) as i64));
         let offsets: Vec<f64> = within(track.main(), shift(from), shift(to)).iter().map(|s| s.offset_s.abs()).collect();
-        (quantile(&offsets, 0.75), quantile(&offsets, 1.0))
+        (quantile(offsets.iter().copied(), 0.75), quantile(offsets.iter().copied(), 1.0))
     };
     let (Some(before), Some(height)) = (near(-6.0 * 3600.0, -1800.0).0, near(-3600.0, 3.0 * 3600.0).1) else {
         return false;
@@ -233,7 +234,8 @@ fn found(host: &str, track: &Track<'_>, trouble: &Trouble) -> Option<Finding> {
     let shown = within(track.main(), trouble.since, Time(trouble.last.0.saturating_add(1)));
     let sizes: Vec<f64> = shown.iter().map(|s| s.offset_s.abs()).collect();
     let worst = shown.iter().max_by(|a, b| a.offset_s.abs().total_cmp(&b.offset_s.abs()));
-    let (usual, most) = (quantile(&sizes, 0.5).unwrap_or(0.0), quantile(&sizes, 1.0).unwrap_or(0.0));
+    let (usual, most) =
+        (quantile(sizes.iter().copied(), 0.5).unwrap_or(0.0), quantile(sizes.iter().copied(), 1.0).unwrap_or(0.0));
     let noise_s = track.noise_s();
     let what = match trouble.kind {
         Kind::Lasting => format!(

@@ -4,8 +4,8 @@
 //! constant of its poll exponent (Linux, kernel/time/ntp.c: 2^(`SHIFT_PLL` + constant) s). A clock that answers to that
 //! moves as computed. One that answers late, or not at all, fits another lag or gain better.
 
-use super::track::quantile;
 use crate::rules::series::Sample;
+use crate::stats::quantile;
 use crate::time::Time;
 
 /// What the test needs.
@@ -115,7 +115,7 @@ pub fn jumps(rows: &[Sample], least_s: f64) -> Vec<Jump> {
         (change / (at[*k + 1] - at[*k]), at[*k + 1] - at[*k])
     };
     let left = unexplained(&intervals.iter().map(rate).collect::<Vec<_>>());
-    let usual = quantile(&left.iter().map(|r| r.abs()).collect::<Vec<_>>(), 0.5).unwrap_or(0.0);
+    let usual = quantile(left.iter().map(|r| r.abs()), 0.5).unwrap_or(0.0);
     let all = intervals.iter().zip(left).map(|(k, by_s)| Jump { time: rows[*k + 1].time, by_s });
     all.filter(|jump| jump.by_s.abs() > least_s.max(LIMITS.usual * usual)).collect()
 }
@@ -150,7 +150,7 @@ fn unexplained(rates: &[(f64, f64)]) -> Vec<f64> {
     let side = LIMITS.neighbours;
     let left = |k: usize| {
         let near = &rates[k.saturating_sub(side)..(k + side + 1).min(rates.len())];
-        let usual = quantile(&near.iter().map(|(rate, _)| *rate).collect::<Vec<_>>(), 0.5).unwrap_or(0.0);
+        let usual = quantile(near.iter().map(|(rate, _)| *rate), 0.5).unwrap_or(0.0);
         (rates[k].0 - usual) * rates[k].1
     };
     (0..rates.len()).map(left).collect()

@@ -3,13 +3,14 @@
 use super::cycle::{self, Growth, Locked};
 use super::own::{self, Kind, Trouble};
 use super::step::{self, Step};
-use super::track::{Track, quantile, within};
+use super::track::{Track, within};
 use super::{Clocks, frequency, residual};
 use crate::model::{Happening, Origin};
 use crate::rules::happenings::Happened;
 use crate::rules::series::Sample;
 use crate::rules::{Evidence, Finding, FindingId, Measure};
 use crate::signs::Weighed;
+use crate::stats::quantile;
 use crate::time::Time;
 
 /// When a measure makes a sign.
@@ -106,13 +107,18 @@ impl Signs<'_, '_> {
         measures: Vec<(&'static str, Measure)>,
         at: Origin,
     ) -> FindingId {
+        let period_s = measures.iter().find_map(|(name, measure)| match measure {
+            Measure::Number(period_s) if *name == "period_s" => Some(*period_s),
+            _ => None,
+        });
+        let recipe = period_s.map_or_else(|| recipe(rule).to_owned(), folded);
         self.clocks.findings.add(Finding {
             rule,
             subject: self.host.to_owned(),
             statement,
             measures,
             evidence: Evidence::at(at),
-            recipe: Some(recipe(rule).into()),
+            recipe: Some(recipe),
         })
     }
 
@@ -277,7 +283,7 @@ impl Signs<'_, '_> {
         let main = within(self.track.main(), self.trouble.since, Time::MAX);
         let swings = cycle::peaks(main, self.track.swing_s());
         let halves: Vec<f64> = swings.windows(2).map(|pair| pair[1].time.since_s(pair[0].time)).collect();
-        let Some((half, low, high)) = super::track::median(&halves) else { return };
+        let Some((half, low, high)) = super::track::median_within(&halves) else { return };
         let every_s = locked.map_or(half, |lock| lock.period_s).max(60.0);
         let times: Vec<Time> = steps.iter().map(|step| step.time).collect();
         let growth = cycle::growth(main, &times, every_s, self.track.swing_s());
@@ -332,7 +338,7 @@ impl Signs<'_, '_> {
         let Some(apart_s) = self.track.contradiction_s() else { return };
         let shown = within(self.track.main(), self.trouble.since, Time(self.trouble.last.0.saturating_add(1)));
         let sizes: Vec<f64> = shown.iter().map(|s| s.offset_s.abs()).collect();
-        let Some(size) = quantile(&sizes, 0.75).filter(|size| *size > 0.0) else { return };
+        let Some(size) = quantile(sizes.iter().copied(), 0.75).filter(|size| *size > 0.0) else { return };
         // chronyd moves the clock between two samples.
         let apart =
             apart_s >= LIMITS.contradiction * size && apart_s > self.track.swing_s() / 2.0 && !self.track.is_quick();
@@ -398,11 +404,16 @@ fn growth_words(growth: Growth) -> String {
 /// How someone else gets the numbers of a rule.
 fn recipe(rule: &str) -> &'static str {
     match rule {
-        "cycle" => "awk '{t = $2 % 3600; print int(t / 360), $5}' peerstats",
+        "cycle" => "awk '{print $1 * 86400 + $2, $3}' loopstats",
         "residual" => "awk '{print $2, $3, $4, $7}' loopstats",
         "frequency" => "awk '{print $1 * 86400 + $2, $4}' loopstats",
         _ => "grep -h -e clock_step -e 'time reset' -e stepped protostats ntpd.log",
     }
+}
+
+/// How someone else folds offsets at a period of UTC, in ten parts.
+fn folded(period_s: f64) -> String {
+    format!("awk '{{t = ($1 * 86400 + $2) % {period_s:.0}; print int(10 * t / {period_s:.0}), $5}}' peerstats")
 }
 
 /// Seconds as people read them.

@@ -2,6 +2,7 @@
 
 use crate::rules::happenings::Happened;
 use crate::rules::series::Sample;
+use crate::stats::quantile;
 use crate::time::{SECOND, Time};
 use std::collections::BTreeMap;
 
@@ -97,10 +98,10 @@ impl Track<'_> {
     pub fn noise_s(&self) -> f64 {
         let spread = |samples: &Vec<Sample>| {
             let delays: Vec<f64> = samples.iter().map(|s| f64::from(s.delay_s)).filter(|d| d.is_finite()).collect();
-            Some((quantile(&delays, 0.75)? - quantile(&delays, 0.25)?) / 2.0)
+            Some((quantile(delays.iter().copied(), 0.75)? - quantile(delays.iter().copied(), 0.25)?) / 2.0)
         };
         let spreads: Vec<f64> = self.sources.values().filter_map(spread).collect();
-        quantile(&spreads, 0.5).unwrap_or(0.0)
+        quantile(spreads.iter().copied(), 0.5).unwrap_or(0.0)
     }
 
     /// From here on an offset is more than noise, in seconds.
@@ -122,7 +123,7 @@ impl Track<'_> {
             // A row that shows exactly 0 says that ntpd stepped, and nothing of the offset.
             let own = within(main, from, Time(from.0 + width)).iter().map(|s| s.offset_s.abs());
             let offsets: Vec<f64> = own.filter(|offset| quick || *offset > 0.0).collect();
-            let high = quantile(&offsets, if quick { 1.0 } else { 0.75 });
+            let high = quantile(offsets.iter().copied(), if quick { 1.0 } else { 0.75 });
             // Where ntpd waits for a step it writes no rows: it is as it was.
             let before = windows.last().is_some_and(|w| w.disturbed);
             windows.push(Window { from, disturbed: high.map_or(before, |high| high > swing_s) });
@@ -149,7 +150,7 @@ impl Track<'_> {
         let near =
             |pair: &&[(Time, usize, f64)]| pair[0].1 != pair[1].1 && pair[1].0.since_s(pair[0].0) < LIMITS.together_s;
         let apart: Vec<f64> = all.windows(2).filter(near).map(|pair| (pair[1].2 - pair[0].2).abs()).collect();
-        quantile(&apart, 0.75)
+        quantile(apart.iter().copied(), 0.75)
     }
 }
 
@@ -159,7 +160,7 @@ fn majority(track: &Track<'_>, within_s: f64) -> bool {
     let sources: Vec<&Vec<Sample>> = track.sources.values().filter(|s| s.len() >= LIMITS.rows).collect();
     let agrees = |a: &[Sample], b: &[Sample]| {
         let differences: Vec<f64> = a.iter().filter_map(|s| Some(nearest(b, s.time)? - s.offset_s)).collect();
-        quantile(&differences, 0.5).is_none_or(|median| median.abs() < within_s)
+        quantile(differences.iter().copied(), 0.5).is_none_or(|median| median.abs() < within_s)
     };
     let most = sources.iter().map(|a| sources.iter().filter(|b| agrees(a, b)).count()).max().unwrap_or(0);
     sources.len() < 2 || most * 2 > sources.len()
@@ -181,18 +182,9 @@ pub fn within(samples: &[Sample], from: Time, to: Time) -> &[Sample] {
     samples.get(first..last).unwrap_or_default()
 }
 
-/// A quantile of some numbers; `None` of none.
-#[must_use]
-pub fn quantile(values: &[f64], share: f64) -> Option<f64> {
-    let mut sorted: Vec<f64> = values.to_vec();
-    let at = ((sorted.len().checked_sub(1)?) as f64 * share).round() as usize;
-    let (_, value, _) = sorted.select_nth_unstable_by(at, f64::total_cmp);
-    Some(*value)
-}
-
 /// The median, and an interval that holds it at 95 % (order statistics; the binomial distribution's normal limit).
 #[must_use]
-pub fn median(values: &[f64]) -> Option<(f64, f64, f64)> {
+pub fn median_within(values: &[f64]) -> Option<(f64, f64, f64)> {
     let mut sorted: Vec<f64> = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let half = 0.98 * (sorted.len() as f64).sqrt();

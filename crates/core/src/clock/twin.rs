@@ -8,6 +8,7 @@ use crate::rules::daemon::Directive;
 use crate::rules::series::Sample;
 use crate::rules::{Evidence, Finding, FindingId, Measure, Summaries};
 use crate::scene::{Scene, is_clock};
+use crate::stats::median;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -204,9 +205,7 @@ fn facts(inputs: &[InputId], rules: &Summaries) -> BTreeMap<&'static str, String
 
 /// Median of the delays that samples have.
 fn delay_s(samples: &[Sample]) -> Option<f64> {
-    let mut delays: Vec<f32> = samples.iter().map(|s| s.delay_s).filter(|delay| delay.is_finite()).collect();
-    delays.sort_by(f32::total_cmp);
-    delays.get(delays.len() / 2).map(|delay| f64::from(*delay))
+    median(samples.iter().map(|s| f64::from(s.delay_s)).filter(|delay| delay.is_finite()))
 }
 
 impl Clocks<'_> {

@@ -2,7 +2,7 @@
 
 use super::agreement::{Standing, standing};
 use super::apart::View;
-use super::course::median;
+
 use super::verdict::{follows, seconds};
 use super::{Case, Clocks};
 use crate::diagnosis::Place;
@@ -10,6 +10,7 @@ use crate::model::Origin;
 use crate::rules::upstream::{Reference, Spell, reference};
 use crate::rules::{Evidence, Finding, FindingId, Measure};
 use crate::signs::Weighed;
+use crate::stats::median;
 use crate::time::{SECOND, Time};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

@@ -379,7 +379,7 @@ impl Clocks<'_> {
 
 /// Whether a host's clock follows a source that is away from the others.
 pub(super) fn follows(view: &View, standing: &Standing) -> bool {
-    let near_s = super::course::median(view.samples.iter().rev().take(8).map(|sample| sample.offset_s.abs()));
+    let near_s = crate::stats::median(view.samples.iter().rev().take(8).map(|sample| sample.offset_s.abs()));
     near_s.is_some_and(|near_s| near_s < FOLLOWS * standing.at_last_s.abs())
 }
 

@@ -9,6 +9,9 @@ use crate::rules::{Findings, Summaries};
 use crate::scene::Scene;
 use std::collections::BTreeSet;
 
+/// Hosts that a title names; the others are counted there, and listed in the JSON report.
+const MOST_NAMED: usize = 6;
+
 /// Claims what is wrong with clocks and their sources.
 pub(super) fn diagnose(
     rules: &Summaries,
@@ -17,11 +20,8 @@ pub(super) fn diagnose(
     findings: &mut Findings,
     out: &mut Diagnosis,
 ) {
-    let tell = |host: &&str| {
-        let inputs = scene.inputs_of(host);
-        !rules.series.clock(&inputs).is_empty() || !rules.series.sources(&inputs).is_empty()
-    };
-    out.clocks = scene.hosts().iter().filter(|host| tell(host)).count();
+    let tell = |host: &&&str| scene.inputs_of(host).iter().any(|input| rules.series.has(*input));
+    out.clocks = scene.hosts().iter().filter(tell).count();
     let mut verdicts = Verdicts::default();
     for case in (Clocks { rules, scene, findings }).cases() {
         for (cause, probability) in rank(causes, &case.weighed) {
@@ -55,9 +55,11 @@ fn claim(cause: &Cause, probability: f64, case: &Case) -> Claim {
         Place::Source(_, Some(address)) | Place::Server(_, address) => address.to_string(),
         _ => "ADDRESS".into(),
     };
-    let affected: Vec<&str> = case.affected.iter().map(String::as_str).collect();
+    let mut hosts: Vec<&str> = case.affected.iter().map(String::as_str).take(MOST_NAMED).collect();
+    let more = format!("{} more", case.affected.len() - hosts.len());
+    hosts.extend((case.affected.len() > MOST_NAMED).then_some(more.as_str()));
     let fill = |text: &String| {
-        let pairs = [("{place}", case.place.words()), ("{address}", address.clone()), ("{hosts}", affected.join(", "))];
+        let pairs = [("{place}", case.place.words()), ("{address}", address.clone()), ("{hosts}", hosts.join(", "))];
         pairs.iter().fold(text.clone(), |text, (key, value)| text.replace(key, value))
     };
     let mut explains = BTreeSet::from([case.weighed.found]);

@@ -144,15 +144,14 @@ impl Series {
     /// The discipline of the clock in `inputs`, in the order of time.
     #[must_use]
     pub fn clock(&self, inputs: &[InputId]) -> Vec<Sample> {
-        self.sources_and_clock(inputs).remove("").unwrap_or_default()
+        self.ordered(self.held(inputs, "").copied().collect())
     }
 
     /// What `inputs` say of each source, in the order of time.
     #[must_use]
     pub fn sources(&self, inputs: &[InputId]) -> BTreeMap<&str, Vec<Sample>> {
-        let mut all = self.sources_and_clock(inputs);
-        all.remove("");
-        all
+        let sources = self.names(inputs).into_iter().filter(|name| !name.is_empty());
+        sources.map(|source| (source, self.ordered(self.held(inputs, source).copied().collect()))).collect()
     }
 
     /// The clock, which has no name, and the sources that `inputs` tell of.
@@ -163,7 +162,7 @@ impl Series {
 
     /// All samples of one of them that are held, in the order in which they were read: a picture needs no more, and a copy
     /// would take as much room again.
-    pub fn held<'a>(&'a self, inputs: &'a [InputId], source: &'a str) -> impl Iterator<Item = &'a Sample> {
+    pub fn held<'a>(&'a self, inputs: &'a [InputId], source: &'a str) -> impl Iterator<Item = &'a Sample> + use<'a> {
         inputs.iter().filter_map(move |input| self.of.get(input)?.get(source)).flatten()
     }
 
@@ -173,15 +172,9 @@ impl Series {
         self.of.contains_key(&input)
     }
 
-    fn sources_and_clock(&self, inputs: &[InputId]) -> BTreeMap<&str, Vec<Sample>> {
-        let mut all: BTreeMap<&str, Vec<Sample>> = BTreeMap::new();
-        for (source, samples) in inputs.iter().filter_map(|input| self.of.get(input)).flatten() {
-            all.entry(source).or_default().extend(samples);
-        }
-        for samples in all.values_mut() {
-            sort_and_thin(samples, self.settled());
-        }
-        all
+    fn ordered(&self, mut samples: Vec<Sample>) -> Vec<Sample> {
+        sort_and_thin(&mut samples, self.settled());
+        samples
     }
 
     /// The narrowest bins of which not too many are filled, wherever the rows were divided.

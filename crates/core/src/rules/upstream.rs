@@ -26,8 +26,6 @@ struct Told {
     full: bool,
     /// Half its root delay and its root dispersion, in seconds.
     root_s: Quantiles,
-    /// Where it first announced a leap second, and when.
-    leap: Option<(Option<Time>, Origin)>,
 }
 
 /// A time while a source named one reference.
@@ -90,9 +88,9 @@ pub fn reference(refid: &str) -> Reference {
 impl Summary for Upstreams {
     fn fold(&mut self, material: Material<'_>) {
         let Material::Row(row) = material else { return };
-        let (source, at, refid, stratum, leap, root) = match *row {
+        let (source, at, refid, stratum, root) = match *row {
             Row::Peer(Peer { at, source, refid, stratum, root_delay_s, root_dispersion_s, .. }) => {
-                (source.to_owned(), at, refid, stratum, None, root_delay_s.zip(root_dispersion_s))
+                (source.to_owned(), at, refid, stratum, root_delay_s.zip(root_dispersion_s))
             }
             Row::Packet(Packet {
                 at,
@@ -100,11 +98,10 @@ impl Summary for Upstreams {
                 mode: Some(4 | 5),
                 refid,
                 stratum,
-                leap,
                 root_delay_s,
                 root_dispersion_s,
                 ..
-            }) => (source.to_string(), at, refid, stratum, leap, root_delay_s.zip(root_dispersion_s)),
+            }) => (source.to_string(), at, refid, stratum, root_delay_s.zip(root_dispersion_s)),
             _ => return,
         };
         if refid.is_empty() {
@@ -113,9 +110,6 @@ impl Summary for Upstreams {
         let told = self.0.entry((at.origin.input, source)).or_default();
         if let Some((delay_s, dispersion_s)) = root {
             told.root_s.fold(delay_s / 2.0 + dispersion_s);
-        }
-        if matches!(leap, Some(1 | 2)) {
-            told.leap.get_or_insert((at.time, at.origin));
         }
         let stratum = stratum.map_or((u8::MAX, 0), |stratum| (stratum, stratum));
         let span = at.time.map(|time| (time, time));
@@ -131,7 +125,6 @@ impl Summary for Upstreams {
             }
             told.full |= other.full;
             told.root_s.merge(&other.root_s);
-            told.leap = told.leap.or(other.leap);
         }
         keep_first(&mut self.0, MOST_SOURCES);
     }
@@ -169,12 +162,6 @@ impl Upstreams {
         let mut all = Quantiles::default();
         self.told(inputs, source).for_each(|told| all.merge(&told.root_s));
         all.at(0.5)
-    }
-
-    /// Where a source first announced a leap second, and when.
-    #[must_use]
-    pub fn leap(&self, inputs: &[InputId], source: &str) -> Option<(Option<Time>, Origin)> {
-        self.told(inputs, source).find_map(|told| told.leap)
     }
 
     /// All sources that some inputs name.
