@@ -28,6 +28,8 @@ struct Limits {
     most: usize,
     /// Share of the variance that the phase must explain, in the median of the sources.
     share: f64,
+    /// What wanders keeps one part in as many as there are periods by chance: the phase must explain so many times that.
+    chances: f64,
     /// So well the phases of the first half of the time must agree with those of the second (correlation).
     agreement: f64,
     /// So many times what nine of ten other periods explain: an offset that wanders fits slow periods a little, and many.
@@ -45,6 +47,7 @@ const LIMITS: Limits = Limits {
     samples: 60,
     most: 8000,
     share: 0.2,
+    chances: 3.0,
     agreement: 0.6,
     prominence: 6.0,
     polls: 3.2,
@@ -79,7 +82,8 @@ pub fn locked(series: &[&[Sample]], since: Time) -> Option<Locked> {
     let (period, share) = tried.iter().copied().max_by(|a, b| a.1.total_cmp(&b.1))?;
     let usual = quantile(tried.iter().map(|(_, share)| *share), 0.9)?;
     let agree: Vec<f64> = usable.iter().map(|folded| folded.agreement(period)).collect();
-    let stands_out = share >= LIMITS.share && share >= LIMITS.prominence * usual;
+    let least = LIMITS.share.max(LIMITS.chances * period / span_s);
+    let stands_out = share >= least && share >= LIMITS.prominence * usual;
     let holds = stands_out && quantile(agree.iter().copied(), 0.5)? >= LIMITS.agreement;
     holds.then_some(Locked { period_s: period, share, periods: span_s / period, by_phase: true })
 }
