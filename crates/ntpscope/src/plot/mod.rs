@@ -98,7 +98,8 @@ fn axis(sheet: &mut Sheet, x: &Axis, y: f64) {
         (_, true) => "s",
         _ => x.shown().1,
     };
-    sheet.text((LEFT - 8.0, y + 17.0), name, TextAnchor::End, sheet.ink.faint);
+    // Left of half a number: one may stand below the beginning of the axis.
+    sheet.text((LEFT - 30.0, y + 17.0), name, TextAnchor::End, sheet.ink.faint);
     for (value, written) in x.ticks(((RIGHT - LEFT) / TICK) as usize) {
         let at = across(x, value);
         sheet.rule((at, y), (at, y + 4.0), sheet.ink.faint, 1.0);

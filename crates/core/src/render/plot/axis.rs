@@ -171,11 +171,11 @@ impl Axis {
     }
 }
 
-/// An instant as far as ticks `step` seconds apart need it.
+/// An instant as far as ticks `step` seconds apart need it; at midnight the day.
 fn stamp(at: f64, step: f64) -> String {
     let text = instant(at);
     let part = match step {
-        _ if step >= DAY_S => 5..10,
+        _ if at.rem_euclid(DAY_S) == 0.0 => 5..10,
         _ if step >= 60.0 => 11..16,
         _ => 11..19,
     };
@@ -213,7 +213,7 @@ mod tests {
         );
         assert_eq!(
             written(&Axis::of(day, day + DAY_S, Unit::Instant), 5),
-            ["00:00", "06:00", "12:00", "18:00", "00:00"]
+            ["01-04", "06:00", "12:00", "18:00", "01-05"]
         );
         let year = written(&Axis::of(day, day + 365.0 * DAY_S, Unit::Instant), 5);
         assert_eq!(year, ["2027-04", "2027-07", "2027-10", "2028-01"]);

@@ -344,7 +344,7 @@ mod tests {
                     │                 ⠉   ⠘⠋   ⠧⠇  ⠸⣼                 ⠈⠁       ⠸⠼⠁
                      r                              s                    ░░░░░░     s
                     └┬────────────────┬─────────────────┬─────────────────┬─────────────────
-            UTC    00:00            06:00             12:00             18:00
+            UTC    01-01            06:00             12:00             18:00
                      1970-01-01T00:00:00Z to 1970-01-01T23:58:56Z
             s step, r start of the daemon, ░ no rows
             FAULT: one (probability 0.99): a sentence that is longer than a line of eighty
