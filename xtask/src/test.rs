@@ -102,7 +102,7 @@ fn install(missing: &[&str]) -> Result<Outcome> {
     Ok(Outcome::Ok)
 }
 
-/// Scores the release binary on the labelled captures.
+/// Scores the release binary on the labelled cases.
 fn cases() -> Result<Outcome> {
     if !Path::new(SCORE).exists() || !Path::new(CASES).exists() {
         return skipped("../shared is not here");
@@ -110,16 +110,12 @@ fn cases() -> Result<Outcome> {
     if !on_path("python3") {
         return skipped("python3 is not installed, and ../shared/score is written in it");
     }
-    let mut captures = Vec::<PathBuf>::new();
-    for entry in fs::read_dir(CASES).with_context(|| format!("list {CASES}"))? {
-        let entry = entry?;
-        if entry.file_name().as_encoded_bytes().starts_with(b"a") {
-            captures.push(entry.path());
-        }
-    }
-    captures.sort();
+    let entries = fs::read_dir(CASES).with_context(|| format!("list {CASES}"))?;
+    let paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<PathBuf>>>()?;
+    let mut cases: Vec<PathBuf> = paths.into_iter().filter(|path| path.join("truth.json").is_file()).collect();
+    cases.sort();
     let mut score = Command::new(SCORE);
-    score.arg("--binary").arg(release_binary()).args(captures);
+    score.arg("--binary").arg(release_binary()).args(cases);
     if !score.status().with_context(|| format!("start {SCORE}"))?.success() {
         return Ok(Outcome::Failed("a case above has a gap, and should have none".to_owned()));
     }
