@@ -27,7 +27,7 @@ usage: cargo xtask COMMAND
                              points beside tcpdump
   fuzz [TARGET] [--runs N]   each target in fuzz/, or one of them, for N inputs
   degrade                    what becomes of the answer to every world, story and recorded case when evidence is taken away, piece
-                             by piece and in pairs; takes half an hour
+                             by piece and in pairs; takes an hour
   worlds [--seeds N]         every world with N seeds (20), and how ntpscope did: what it took for what, whether its probabilities
                              are right, what is not as known
   worlds --engine netns      the worlds that real daemons can play, all at once, in network namespaces, and the kernel's NAT beside
